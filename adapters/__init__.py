@@ -1,0 +1,1 @@
+"""Other people's software and hardware, one package a kind."""

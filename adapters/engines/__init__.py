@@ -1,0 +1,1 @@
+"""Engines that execute a workload: real ones, and the fake one for tests."""

@@ -1,0 +1,268 @@
+"""An engine that only pretends: it takes the times, answers and failures it is told to have.
+
+Its clock is virtual, so that a whole campaign with its statistics takes milliseconds.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from accelbench.harness.errors import TrialError
+from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.load.in_process import drive
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import (
+    Prompt,
+    Quality,
+    Readiness,
+    Session,
+    Task,
+    Training,
+    Work,
+    WorkloadBuilder,
+)
+from accelbench.harness.schema.record import ClockName, Evidence
+from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
+from accelbench.harness.schema.scenario import Scenario, TrainToTarget
+from accelbench.harness.schema.trace import Meter
+from accelbench.harness.simulation.elapse import Elapse
+from accelbench.harness.simulation.engine import unsupported
+
+NO_WEIGHTS = b"{}"
+"""The header of a safetensors file without a tensor."""
+
+
+@dataclass(frozen=True)
+class FakeAdapter:
+    """Pretends to be an engine.
+
+    Requests, batches and training steps are numbered from 0 in the window of a trial; the
+    warm-up is not counted and never fails.
+
+    Attributes:
+        latency_s: Fixed time of a batch, a training step or an evaluation, seconds.
+        per_sample_s: Time of each sample in it, seconds.
+        prefill_s_per_token: Time of each token of a prompt, seconds.
+        token_s: Time of each generated token after the first, seconds.
+        jitter: Largest relative deviation of each of these times, drawn evenly; below 1.
+        accuracy: Chance that an answer is right.
+        steps_per_epoch: Training steps in an epoch.
+        epochs_to_target: The epoch whose evaluation meets the target, from 1.
+        power_w: Power while it works, W; None for no energy.
+        fail_at: The number at which it reports an error.
+        crash_at: The number at which its process is killed, as by the system's memory guard.
+        hang_at: The number at which it stops answering, in real time.
+        crash_on_repeat: The one repeat of a cell that fails, crashes or hangs; None for all.
+        error: What it reports at `fail_at`.
+    """
+
+    latency_s: float = 1e-3
+    per_sample_s: float = 1e-4
+    prefill_s_per_token: float = 1e-5
+    token_s: float = 1e-3
+    jitter: float = 0.0
+    accuracy: float = 1.0
+    steps_per_epoch: int = 10
+    epochs_to_target: int = 2
+    power_w: float | None = None
+    fail_at: int | None = None
+    crash_at: int | None = None
+    hang_at: int | None = None
+    crash_on_repeat: int | None = None
+    error: str = "the fake engine failed, as it was told to"
+
+    evidence: ClassVar[Evidence] = "simulated"
+    clock: ClassVar[ClockName] = "simulated"
+
+    def __post_init__(self) -> None:
+        if min(self.latency_s, self.per_sample_s, self.prefill_s_per_token, self.token_s) < 0:
+            raise ValueError("a time cannot be negative")
+        if not (0 <= self.jitter < 1 and 0 <= self.accuracy <= 1):
+            raise ValueError("0 <= jitter < 1 and 0 <= accuracy <= 1 are needed")
+        if self.steps_per_epoch < 1 or self.epochs_to_target < 1:
+            raise ValueError("steps_per_epoch and epochs_to_target must be at least 1")
+
+    def readiness(self) -> Readiness:
+        """Always ready."""
+        return Readiness("ready", "pretends; needs nothing")
+
+    def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
+        """None unless the scenario wants batches of prompts; it trains without the workload."""
+        return None if isinstance(scenario, TrainToTarget) else unsupported(builder, scenario)
+
+    def open(self, task: Task) -> AbstractContextManager[Session]:
+        """A session; says on standard output that it has started."""
+        print("fake engine: started", flush=True)  # noqa: T201  (logs are tested with this line)
+        return nullcontext(FakeSession(self, task))
+
+
+class FakeSession:
+    """A session of the fake engine."""
+
+    precision = "fp32"
+
+    def __init__(self, options: FakeAdapter, task: Task) -> None:
+        self._options = options
+        self._builder = task.builder
+        self._virtual = VirtualClock()
+        self.clock: Clock = self._virtual
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Says that nothing here is real."""
+        return {
+            "cost_model": "fake",
+            "assumptions": ["times, answers, failures and power are options, not a machine's"],
+            "weights": "none: fake",
+        }
+
+    def execute(self, work: Work, recorder: Recorder) -> None:
+        """Runs one trial.
+
+        Raises:
+            TrialError: The scenario does not fit the workload, or it was told to fail.
+        """
+        engine = FakeEngine(self._options, self._virtual, work)
+        trains = isinstance(work.scenario, TrainToTarget)
+        samples = None if trains or self._builder.task != "classify" else self._builder.samples()
+        demand = DemandOf(self._builder, self.precision)
+        drive(engine, self._builder, samples, demand, work, recorder)
+        if self._options.power_w is not None:
+            _record_energy(self._options.power_w, engine.seconds, recorder)
+
+
+class FakeEngine:
+    """Answers integers with themselves, prompts with nothing, and trains no model.
+
+    Attributes:
+        seconds: Time worked in the window, by phase.
+    """
+
+    def __init__(self, options: FakeAdapter, clock: VirtualClock, work: Work) -> None:
+        self._options = options
+        self._work = work
+        self._elapse = Elapse(clock)
+        self._draw = random.Random(work.seed)  # noqa: S311  (no secret hangs on it)
+        repeat = work.seed - work.rules.seed
+        self._breaks = options.crash_on_repeat in (None, repeat)
+        warmup = 0 if isinstance(work.scenario, TrainToTarget) else work.rules.warmup
+        self._number = -warmup - 1
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def prepare(self, inputs: Any) -> list[int]:
+        """The integers themselves.
+
+        Raises:
+            TrialError: The workload's samples are not integers.
+        """
+        if not (isinstance(inputs, list) and all(isinstance(item, int) for item in inputs)):
+            raise TrialError(
+                f"the fake engine answers lists of integers, not {type(inputs).__name__}",
+                remedy="use the workload 'fake'",
+            )
+        return inputs
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        """Each integer itself, or the next one where the answer is to be wrong."""
+        self.begin()
+        self.work("forward", self._options.latency_s + self._options.per_sample_s * len(inputs))
+        right = self._options.accuracy
+        return [item if self._draw.random() < right else item + 1 for item in inputs]
+
+    def generate(
+        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    ) -> None:
+        """A prefill that yields the first token, then one step for each further token."""
+        self.begin()
+        self.work("prefill", self._options.prefill_s_per_token * len(prompt.tokens))
+        prefilled()
+        for step in range(prompt.output_tokens):
+            if step:
+                self.work("decode", self._options.token_s)
+            token()
+
+    def train(self, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (draws from the trial's seed)
+        """A training run that meets the target when it is told to.
+
+        Raises:
+            TrialError: The scenario does not train.
+        """
+        scenario = self._work.scenario
+        if not isinstance(scenario, TrainToTarget):
+            raise TrialError(f"scenario {scenario.kind!r} does not train")
+        return FakeTraining(self, self._options, scenario)
+
+    def begin(self) -> None:
+        """Begins the next request, batch or step, or breaks down at it."""
+        self._number += 1
+        if not self._breaks:
+            return
+        if self._number == self._options.fail_at:
+            raise TrialError(self._options.error)
+        if self._number == self._options.crash_at:
+            sys.stdout.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        while self._number == self._options.hang_at:
+            time.sleep(60)
+
+    def work(self, phase: str, seconds: float) -> None:
+        """Lets time pass, give or take the jitter."""
+        deviation = self._options.jitter * self._draw.uniform(-1, 1)
+        taken = seconds * (1 + deviation)
+        self._elapse.by_s(taken)
+        if self._number >= 0:
+            self.seconds[phase] += taken
+
+
+class FakeTraining:
+    """Steps and evaluations without a model."""
+
+    def __init__(self, engine: FakeEngine, options: FakeAdapter, scenario: TrainToTarget) -> None:
+        self._engine = engine
+        self._options = options
+        self._scenario = scenario
+        self._epochs_done = 0
+
+    def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002  (all epochs are alike)
+        """The sizes of the batches of an epoch."""
+        return [self._scenario.batch_size] * self._options.steps_per_epoch
+
+    def step(self, batch: int) -> int:
+        """One step; returns the number of samples in it."""
+        self._engine.begin()
+        self._engine.work("train", self._options.latency_s + self._options.per_sample_s * batch)
+        return batch
+
+    def evaluate(self) -> Sequence[Quality]:
+        """A quality that rises evenly until the target is met, then stays."""
+        self._engine.work("evaluate", self._options.latency_s)
+        self._epochs_done += 1
+        progress = min(self._epochs_done / self._options.epochs_to_target, 1.0)
+        samples = self._scenario.batch_size * self._options.steps_per_epoch
+        value = self._scenario.target * progress
+        return [Quality(self._scenario.metric, "test", value, samples)]
+
+    def save(self, path: Path) -> None:
+        """Writes a safetensors file without tensors: the header's length, then the header."""
+        path.write_bytes(len(NO_WEIGHTS).to_bytes(8, "little") + NO_WEIGHTS)
+
+
+def _record_energy(power_w: float, seconds: Mapping[str, float], recorder: Recorder) -> None:
+    recorder.meter(
+        "ledger",
+        Meter(
+            quality="modelled",
+            method=f"{power_w:g} W, an option, times simulated time",
+            scope="fake machine",
+            covers=("fake machine",),
+        ),
+    )
+    for phase, worked_s in seconds.items():
+        recorder.ledger(phase, "fake machine", power_w * worked_s)

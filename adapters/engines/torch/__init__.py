@@ -1,0 +1,1 @@
+"""PyTorch in process, on the CPU, CUDA or ROCm."""

@@ -1,0 +1,1 @@
+"""Probes: what watches power and load while a trial runs."""

@@ -1,0 +1,1 @@
+"""Cost models of machines that nobody here owns."""

@@ -1,0 +1,1 @@
+"""Trackers: where finished records are mirrored to."""

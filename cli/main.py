@@ -1,0 +1,105 @@
+"""`accelbench`: reads the command line, calls one verb, tells every error in one line.
+
+Nothing heavy is imported before a verb needs it.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import cast
+
+from accelbench.harness.errors import AccelbenchError
+
+KINDS = (
+    "suites",
+    "workloads",
+    "adapters",
+    "platforms",
+    "probes",
+    "trackers",
+    "executors",
+    "metrics",
+    "figures",
+)
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0 done and valid; 1 done, but something failed, is invalid or wrong, or the run was
+        interrupted; 2 the request was wrong.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(words)
+    args.argv = ["accelbench", *words]
+    verb = cast("Verb", import_module(f"accelbench.cli.{args.verb}").command)
+    try:
+        code = verb(args)
+        sys.stdout.flush()
+    except AccelbenchError as error:
+        print(f"accelbench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("accelbench: interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="accelbench",
+        description="Benchmarks of neural-network accelerators whose numbers a stranger can check.",
+        epilog="Exit codes: 0 done and valid; 1 something failed, is invalid or wrong; "
+        "2 the request was wrong.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"accelbench {version('accelbench')}"
+    )
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = _verb(verbs, "run", "run", "run a campaign; prints a table, and the bundle's path last")
+    run.add_argument("suite", metavar="SUITE", help="a name of `list suites`, or a YAML file")
+    run.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="e.g. rules.trials=5")
+    run.add_argument("--out", metavar="DIR", help="folder of the bundle; resumes an unfinished one")
+
+    kinds = _verb(verbs, "list", "listing", "what there is")
+    kinds.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+
+    _verb(
+        verbs, "doctor", "doctor", "what this machine can run and measure, and how to get the rest"
+    )
+
+    for name, module, told in (
+        ("show", "show", "the numbers of a bundle"),
+        ("verify", "verify", "check every hash, and recompute every number from the raw traces"),
+        ("mirror", "mirror", "send a bundle's records to the tracker again"),
+    ):
+        verb = _verb(verbs, name, module, told)
+        verb.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle")
+
+    report = _verb(verbs, "report", "report", "a page with figures and tables")
+    report.add_argument("bundles", metavar="BUNDLE", nargs="+", help="folder of a bundle")
+    report.add_argument("--out", metavar="DIR", required=True, help="folder of the page")
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, told: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=told, description=told.capitalize() + ".")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(verb=module)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""`accelbench run SUITE`: a campaign, its table, its bundle."""
+
+import argparse
+import shlex
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from accelbench.cli.compose import compose_suite
+from accelbench.cli.progress import Progress
+from accelbench.cli.show import print_bundle
+from accelbench.harness.bundle.summary import Bundle, read_bundle
+from accelbench.harness.errors import MissingPart, StorageError
+from accelbench.harness.run import registry
+from accelbench.harness.run.campaign import ask, run
+from accelbench.harness.run.planner import resolve
+from accelbench.harness.schema.cell import Cell
+
+
+def command(args: argparse.Namespace) -> int:
+    """Runs the campaign; the exit code says whether all is done and valid."""
+    cells = resolve(compose_suite(args.suite, args.overrides))
+    _check_parts(list(cells.values()))
+    asked = ask(args.suite, cells, args.overrides, args.argv)
+    folder = Path(args.out) if args.out else _new_folder(args.suite, asked.id)
+    progress = Progress({name: cell.rules.trials for name, cell in cells.items()})
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        place = run(asked, folder, progress.tell)
+    except KeyboardInterrupt:
+        progress.close()
+        print(
+            f"accelbench: interrupted; what is finished is kept; {_again(args, folder)}",
+            file=sys.stderr,
+        )
+        return 1
+    except StorageError as error:
+        progress.close()
+        print(f"accelbench: {error}; what is finished is kept in {folder}", file=sys.stderr)
+        return 1
+    progress.close()
+    if place:
+        print(f"records are mirrored to {place}", file=sys.stderr)
+    bundle = read_bundle(folder)
+    print_bundle(bundle, as_json=args.json)
+    return 0 if _all_valid(bundle) else 1
+
+
+def _all_valid(bundle: Bundle) -> bool:
+    summaries = bundle.summaries()
+    return len(summaries) == len(bundle.campaign.cells) and all(
+        summary.status == "valid" for summary in summaries
+    )
+
+
+def _check_parts(cells: list[Cell]) -> None:
+    """Refuses before anything runs if a chosen part is not installed."""
+    for cell in cells:
+        for group, choice in (
+            ("adapters", cell.adapter),
+            ("probes", cell.probe),
+            ("trackers", cell.tracker),
+            ("executors", cell.executor),
+        ):
+            ready = registry.create(group, choice).readiness()
+            if ready.status == "missing":
+                raise MissingPart(
+                    f"{group.removesuffix('s')} {choice.name!r}: {ready.detail}",
+                    where=cell.name,
+                    remedy=ready.remedy,
+                )
+
+
+def _new_folder(suite: str, ident: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path("results/local") / f"{Path(suite).stem}-{stamp}-{ident[:6]}"
+
+
+def _again(args: argparse.Namespace, folder: Path) -> str:
+    words = ["accelbench", "run", args.suite, *args.overrides, "--out", str(folder)]
+    return f"go on with: {shlex.join(words)}"
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (a handler's signature)
+    raise KeyboardInterrupt

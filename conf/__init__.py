@@ -1,0 +1,1 @@
+"""With what we measure: the Hydra groups of every cell."""

@@ -1,0 +1,1 @@
+"""What a benchmark is: load, traces, metrics, statistics, validity, records, bundles."""

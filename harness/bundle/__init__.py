@@ -1,0 +1,1 @@
+"""The folder on disk that is the truth: written, read and verified."""

@@ -1,0 +1,139 @@
+"""What a bundle says in all: each cell over its trials, and what is derived from several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
+from accelbench.harness.bundle.layout import MANIFEST
+from accelbench.harness.bundle.manifest import read_manifest
+from accelbench.harness.bundle.record_file import failed_attempts, read_record, record_folders
+from accelbench.harness.errors import BundleError
+from accelbench.harness.metrics.derived import Derived, batching_efficiency, over_trials
+from accelbench.harness.schema.cell import Cell
+from accelbench.harness.schema.decode import encode
+from accelbench.harness.schema.measurement import Measurement
+from accelbench.harness.schema.plain import digest
+from accelbench.harness.schema.record import ClockName, Evidence, Reason, Record, Status
+from accelbench.harness.schema.scenario import Offline
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """One cell over its trials.
+
+    Attributes:
+        cell: Its name.
+        workload: Name of the workload.
+        scenario: Kind of the scenario.
+        adapter: Name of the adapter.
+        platform: Name of the platform sheet.
+        evidence: How the numbers were obtained.
+        clock: The clock they are on.
+        status: Failed if a trial failed, else invalid if one is invalid, else valid.
+        reasons: Of all its trials, each once.
+        trials: How many trials it has.
+        measurements: Over the valid trials; over the invalid ones if none is valid.
+    """
+
+    cell: str
+    workload: str
+    scenario: str
+    adapter: str
+    platform: str
+    evidence: Evidence
+    clock: ClockName
+    status: Status
+    reasons: tuple[Reason, ...]
+    trials: int
+    measurements: Mapping[str, Measurement]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, read.
+
+    Attributes:
+        path: Its folder.
+        id: Its id; None while the campaign is unfinished.
+        campaign: What was asked for.
+        records: Every finished trial, in order of cell and repeat.
+    """
+
+    path: Path
+    id: str | None
+    campaign: Campaign
+    records: tuple[Record, ...]
+
+    def summaries(self) -> tuple[CellSummary, ...]:
+        """All cells that have a trial, in the suite's order."""
+        by_cell: dict[str, list[Record]] = {name: [] for name in self.campaign.cells}
+        for record in self.records:
+            by_cell.setdefault(record.cell, []).append(record)
+        return tuple(
+            _summary(self.path, name, records) for name, records in by_cell.items() if records
+        )
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Reads a bundle, finished or not.
+
+    Raises:
+        BundleError: It cannot be read.
+    """
+    campaign = read_campaign(path)
+    ident = read_manifest(path).id if (path / MANIFEST).exists() else None
+    records = tuple(read_record(folder) for folder in record_folders(path))
+    for record in records:
+        if record.cell not in campaign.cells:
+            raise BundleError(f"record of a cell that the campaign lacks: {record.cell!r}")
+    return Bundle(path, ident, campaign, records)
+
+
+def derive(campaign: Campaign, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """What rests on several records: batching efficiency, wherever a batch size is swept.
+
+    Cells belong together when they differ in nothing but their name and batch size.
+    """
+    sweeps: dict[str, dict[int, list[Record]]] = {}
+    for record in records:
+        cell = campaign.cells[record.cell]
+        if isinstance(cell.scenario, Offline):
+            sizes = sweeps.setdefault(_sweep_key(cell), {})
+            sizes.setdefault(cell.scenario.batch_size, []).append(record)
+    return tuple(batching_efficiency(sizes) for sizes in sweeps.values() if len(sizes) > 1)
+
+
+def _sweep_key(cell: Cell) -> str:
+    shared = (cell.workload, cell.rules, cell.adapter, cell.platform, cell.probe)
+    return digest([[encode(part) for part in shared], cell.weights_from])
+
+
+def _summary(bundle: Path, name: str, records: Sequence[Record]) -> CellSummary:
+    first = records[0]
+    statuses = {record.status for record in records}
+    counted = [r for r in records if r.status == "valid"] or [
+        r for r in records if r.status == "invalid"
+    ]
+    reasons = dict.fromkeys(reason for record in records for reason in record.reasons)
+    again = [
+        Reason("failed_attempt", f"an earlier attempt failed; it is kept as {attempt}", "warning")
+        for attempt in failed_attempts(bundle, name)
+    ]
+    status: Status = "valid"
+    for worse in ("invalid", "failed"):
+        if worse in statuses:
+            status = worse
+    return CellSummary(
+        cell=name,
+        workload=first.workload,
+        scenario=first.scenario,
+        adapter=first.adapter,
+        platform=first.platform,
+        evidence=first.evidence,
+        clock=first.clock,
+        status=status,
+        reasons=(*reasons, *again),
+        trials=len(records),
+        measurements=over_trials([record.measurements for record in counted]) if counted else {},
+    )

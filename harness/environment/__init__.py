@@ -1,0 +1,1 @@
+"""Facts about the machine and the software, and what changed during a run."""

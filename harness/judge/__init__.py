@@ -1,0 +1,1 @@
+"""Judgement: is a record valid, and why not."""

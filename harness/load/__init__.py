@@ -1,0 +1,1 @@
+"""How work arrives: the loops that drive an engine."""

@@ -1,0 +1,1 @@
+"""One definition for each metric: pure functions over a trace."""

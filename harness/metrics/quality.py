@@ -1,0 +1,57 @@
+"""Quality: what the model was worth on the test split."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from accelbench.harness.metrics.applies import always
+from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.metrics.registry import (
+    METRICS,
+    Absent,
+    Definition,
+    Metric,
+    Outcome,
+    Value,
+    define,
+)
+
+SPLIT = "test"
+
+
+def quality(seen: Observation) -> Mapping[str, Outcome]:
+    """The last evaluation of each quality metric, by full name.
+
+    Where nothing was evaluated, the name is "quality" alone.
+    """
+    on_test = np.flatnonzero(seen.among("evals", "split", (SPLIT,)))
+    names = seen.column("evals", "metric")
+    value, n = seen.numbers("evals", "value"), seen.numbers("evals", "n")
+    at = seen.times("evals", "at_ns")
+    last: dict[str, int] = {}
+    for row in on_test[np.argsort(at[on_test], kind="stable")]:
+        name = names[int(row)].as_py()
+        if name is not None and not np.isnan(value[row]):
+            last[name] = int(row)
+    if not last:
+        return {"quality": Absent(f"no evaluation on split {SPLIT!r} was reported")}
+    return {
+        f"quality.{name}": Value(float(value[row]), int(np.nan_to_num(n[row])))
+        for name, row in sorted(last.items())
+    }
+
+
+METRICS["quality.<metric>"] = Metric(
+    define(
+        Definition(
+            "quality.<metric>",
+            unit="1",
+            summary="Quality of the model by the metric of its workload, e.g. accuracy.",
+            formula=f"value of the last evaluation on split {SPLIT!r}, whenever it was made",
+            source="section 3.6",
+            better="higher",
+        )
+    ),
+    always,
+    quality,
+)

@@ -1,0 +1,156 @@
+"""Throughput: tokens, requests and samples a second."""
+
+import numpy as np
+
+from accelbench.harness.metrics.applies import (
+    generates_or_is_idle,
+    serves_or_is_idle,
+    streams,
+    tells_cache,
+    tells_prefill,
+    tells_samples,
+)
+from accelbench.harness.metrics.observation import Flags, Numbers, Observation
+from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
+from accelbench.harness.metrics.spans import covered_ns
+from accelbench.harness.units import NS_PER_S
+
+NO_LENGTH = Absent("the window has no length")
+
+
+@metric(
+    "tp.requests",
+    unit="request/s",
+    summary="Requests completed a second.",
+    formula="requests that are ok and done in the window / T_window",
+    source="section 6.2",
+    better="higher",
+    applies=serves_or_is_idle,
+)
+def requests_per_second(seen: Observation) -> Outcome:
+    """Request rate; 0 where none was completed."""
+    if seen.length_ns == 0:
+        return NO_LENGTH
+    finished = int(seen.requests.finished.sum())
+    return Value(finished / seen.length_s, finished)
+
+
+@metric(
+    "tp.samples",
+    unit="sample/s",
+    summary="Samples completed a second.",
+    formula="samples of requests that are ok and done in the window / T_window",
+    source="section 6.2",
+    better="higher",
+    applies=tells_samples,
+)
+def samples_per_second(seen: Observation) -> Outcome:
+    """Sample rate; 0 where no request was completed."""
+    if seen.length_ns == 0:
+        return NO_LENGTH
+    samples = sum_over(seen.requests.samples, seen.requests.finished, "samples")
+    if isinstance(samples, Absent):
+        return samples
+    return Value(samples.value / seen.length_s, samples.n)
+
+
+@metric(
+    "tp.system",
+    unit="token/s",
+    summary="Tokens emitted a second, of all requests together.",
+    formula="tokens that arrived in the window / T_window",
+    source="TP_sys, section 6.2",
+    better="higher",
+    applies=generates_or_is_idle,
+)
+def tokens_per_second(seen: Observation) -> Outcome:
+    """System throughput; 0 where no token was asked for or none came."""
+    if seen.length_ns == 0:
+        return NO_LENGTH
+    if not streams(seen) and np.nansum(seen.requests.output_tokens) > 0:
+        return Absent("the trace tells how many tokens came, but not when")
+    inside = seen.inside(seen.times("tokens", "at_ns"))
+    count = seen.numbers("tokens", "count")[inside]
+    if np.isnan(count).any():
+        return Absent("an arrival in the window does not tell how many tokens it brought")
+    return Value(float(count.sum()) / seen.length_s, int(count.sum()))
+
+
+@metric(
+    "tp.prefill",
+    unit="token/s",
+    summary="Prompt tokens a second of prefill, cached ones too.",
+    formula="sum of L_in / union of [queue exit, prefill end], over requests that are ok and"
+    " done in the window",
+    source="eq. 5, section 6.2",
+    better="higher",
+    applies=tells_prefill,
+)
+def prefill_throughput(seen: Observation) -> Outcome:
+    """Equation 5 for prefill."""
+    requests = seen.requests
+    return _rate(seen, requests.input_tokens, requests.queue_exit, requests.prefill_end)
+
+
+@metric(
+    "tp.prefill.computed",
+    unit="token/s",
+    summary="Prompt tokens that were computed, not found in a cache, a second of prefill.",
+    formula="sum of (L_in - cached L_in) / union of [queue exit, prefill end], over requests"
+    " that are ok and done in the window",
+    source="eq. 5, section 6.2",
+    better="higher",
+    applies=tells_cache,
+)
+def prefill_throughput_computed(seen: Observation) -> Outcome:
+    """Equation 5 for prefill, without what a prefix cache saved."""
+    requests = seen.requests
+    computed = requests.input_tokens - requests.cached_input_tokens
+    return _rate(seen, computed, requests.queue_exit, requests.prefill_end)
+
+
+@metric(
+    "tp.decode",
+    unit="token/s",
+    summary="Output tokens a second of decode.",
+    formula="sum of L_out / union of [prefill end, done], over requests that are ok and done"
+    " in the window",
+    source="eq. 5, section 6.2",
+    better="higher",
+    applies=tells_prefill,
+)
+def decode_throughput(seen: Observation) -> Outcome:
+    """Equation 5 for decode."""
+    return _rate(seen, seen.output_tokens, seen.requests.prefill_end, seen.requests.done)
+
+
+def sum_over(values: Numbers, chosen: Flags, what: str) -> Outcome:
+    """The sum over the chosen requests, absent where one of them does not tell.
+
+    Args:
+        values: By request.
+        chosen: Which requests to take.
+        what: What is summed, for the reason.
+    """
+    taken = values[chosen]
+    silent = int(np.isnan(taken).sum())
+    if silent:
+        return Absent(f"{silent} of {taken.size} completed requests do not tell their {what}")
+    return Value(float(taken.sum()), taken.size)
+
+
+def _rate(seen: Observation, tokens: Numbers, start: Numbers, end: Numbers) -> Outcome:
+    """Tokens over the union of their requests' phase time."""
+    finished = seen.requests.finished
+    if not finished.any():
+        return Absent("no request was completed in the window")
+    total = sum_over(tokens, finished, "tokens")
+    if isinstance(total, Absent):
+        return total
+    start, end = start[finished], end[finished]
+    if np.isnan(start).any() or np.isnan(end).any():
+        return Absent("a completed request does not tell when its phase began and ended", total.n)
+    busy_ns = covered_ns(start, end)
+    if busy_ns == 0:
+        return Absent("the phase took no time", total.n)
+    return Value(total.value * NS_PER_S / busy_ns, total.n)

@@ -1,0 +1,1 @@
+"""Work: the registry, the plan, sessions, trials, the campaign."""

@@ -1,0 +1,81 @@
+"""What a session is told to do, as plain data that can travel to another machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from accelbench.harness.schema.cell import Cell
+from accelbench.harness.schema.record import WeightsSource
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial to be done.
+
+    Attributes:
+        cell: Name of its cell.
+        repeat: Its number in the cell, from 0.
+        seed: Seed of whatever it draws.
+        folder: Folder that takes its trace, artifacts and log.
+    """
+
+    cell: str
+    repeat: int
+    seed: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class SessionJob:
+    """The trials of one process with one loaded engine.
+
+    Attributes:
+        id: Unique in the campaign.
+        round: The round of the campaign.
+        trials: In the order they are done.
+        cells: The cells of the trials, by name; they share workload, adapter and platform.
+        weights: Weights file of an earlier cell, or None.
+        weights_source: Where those weights came from.
+        folder: Folder for the session's own files.
+    """
+
+    id: str
+    round: int
+    trials: tuple[Trial, ...]
+    cells: Mapping[str, Cell]
+    weights: str | None
+    weights_source: WeightsSource | None
+    folder: str
+
+    @property
+    def first(self) -> Cell:
+        """The cell of the first trial; it stands for what all of them share."""
+        return self.cells[self.trials[0].cell]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one trial.
+
+    Attributes:
+        session: Id of its session.
+        round: The round of the campaign.
+        trial: The trial.
+        done: Whether its trace is complete.
+        code: "done", "failed", "crashed", "timeout" or "storage".
+        detail: What went wrong, one line; empty when done.
+        facts: What the session says of itself.
+        started_utc: ISO 8601.
+        finished_utc: ISO 8601.
+        weights: Where its weights came from.
+    """
+
+    session: str
+    round: int
+    trial: Trial
+    done: bool
+    code: str
+    detail: str
+    facts: Mapping[str, object]
+    started_utc: str
+    finished_utc: str
+    weights: WeightsSource | None = None

@@ -1,0 +1,144 @@
+"""From cells to sessions: which trials are missing, in which order, sharing which process."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from accelbench.harness.bundle.layout import partial_folder
+from accelbench.harness.errors import ConfigError
+from accelbench.harness.run import registry
+from accelbench.harness.run.job import SessionJob, Trial
+from accelbench.harness.schema.cell import Cell, Choice
+from accelbench.harness.schema.decode import encode, nearest
+from accelbench.harness.schema.plain import digest
+from accelbench.harness.schema.record import WeightsSource
+from accelbench.harness.schema.scenario import TrainToTarget
+
+Slot = tuple[str, int]
+"""A trial's place: name of the cell, number of the repeat."""
+
+
+def resolve(cells: Iterable[Cell]) -> Mapping[str, Cell]:
+    """The cells by name, every option written out and checked, before anything is run.
+
+    Raises:
+        ConfigError: Two cells have one name, a scenario does not fit, weights come from nowhere.
+        UnknownName: A name that nothing installed answers to.
+    """
+    resolved: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.name in resolved:
+            raise ConfigError("two cells have this name", where=cell.name)
+        resolved[cell.name] = _checked(cell)
+    for cell in resolved.values():
+        source = cell.weights_from
+        if source is not None and source not in resolved:
+            raise ConfigError(
+                f"weights_from names no cell: {source!r}",
+                where=cell.name,
+                remedy=nearest(source, list(resolved)),
+            )
+        if source is not None and not isinstance(resolved[source].scenario, TrainToTarget):
+            raise ConfigError(f"weights_from names a cell that trains nothing: {source!r}")
+    return resolved
+
+
+def _checked(cell: Cell) -> Cell:
+    builder = registry.builder(cell.workload)
+    lacking = registry.adapter(cell.adapter).supports(builder, cell.scenario)
+    if lacking:
+        raise ConfigError(
+            f"adapter {cell.adapter.name!r} cannot do {cell.scenario.kind!r} "
+            f"with {cell.workload.name!r}: {lacking}",
+            where=cell.name,
+            remedy="choose another adapter, scenario or workload",
+        )
+    options = registry.complete("workloads", Choice(cell.workload.builder, cell.workload.options))
+    return replace(
+        cell,
+        workload=replace(cell.workload, options=options.options),
+        adapter=registry.complete("adapters", cell.adapter),
+        probe=registry.complete("probes", cell.probe),
+        tracker=registry.complete("trackers", cell.tracker),
+        executor=registry.complete("executors", cell.executor),
+    )
+
+
+def missing_slots(cells: Mapping[str, Cell], done: Iterable[Slot]) -> list[Slot]:
+    """Trials that are still to be done, in no particular order."""
+    finished = set(done)
+    return [
+        (name, repeat)
+        for name, cell in cells.items()
+        for repeat in range(cell.rules.trials)
+        if (name, repeat) not in finished
+    ]
+
+
+def plan_round(
+    cells: Mapping[str, Cell],
+    slots: Sequence[Slot],
+    number: int,
+    weights: Mapping[str, tuple[Path, WeightsSource]],
+    bundle: Path,
+) -> list[SessionJob]:
+    """Sessions for these trials, in a seeded random order, their trials likewise.
+
+    Args:
+        cells: All cells.
+        slots: The trials, all of them ready to run.
+        number: Number of the round; it enters the seed of the order.
+        weights: Weights files by the cell that trained them.
+        bundle: The campaign's folder.
+    """
+    groups: dict[str, list[Slot]] = {}
+    for slot in sorted(slots):
+        groups.setdefault(_session_key(cells[slot[0]], slot), []).append(slot)
+    order = random.Random(f"{_seed(cells)}/{number}")  # noqa: S311  (an order, not a secret)
+    keys = list(groups)
+    order.shuffle(keys)
+    jobs = []
+    for key in keys:
+        order.shuffle(groups[key])
+        jobs.append(_job(f"{number}-{key[:8]}", number, cells, groups[key], weights, bundle))
+    return jobs
+
+
+def _job(
+    name: str,
+    number: int,
+    cells: Mapping[str, Cell],
+    slots: Sequence[Slot],
+    weights: Mapping[str, tuple[Path, WeightsSource]],
+    bundle: Path,
+) -> SessionJob:
+    source = cells[slots[0][0]].weights_from
+    path, told = weights[source] if source is not None else (None, None)
+    trials = tuple(
+        Trial(
+            cell,
+            repeat,
+            cells[cell].rules.seed + repeat,
+            str(partial_folder(bundle, cell, repeat).resolve()),
+        )
+        for cell, repeat in slots
+    )
+    used = {trial.cell: cells[trial.cell] for trial in trials}
+    folder = (bundle / ".sessions" / name).resolve()
+    return SessionJob(
+        name, number, trials, used, str(path.resolve()) if path else None, told, str(folder)
+    )
+
+
+def _session_key(cell: Cell, slot: Slot) -> str:
+    shared = [
+        encode(part)
+        for part in (cell.workload, cell.adapter, cell.platform, cell.probe, cell.executor)
+    ]
+    own = list(slot) if cell.rules.session == "fresh" else [cell.rules.seed]
+    return digest([shared, cell.weights_from, own])
+
+
+def _seed(cells: Mapping[str, Cell]) -> int:
+    return min(cell.rules.seed for cell in cells.values())

@@ -1,0 +1,202 @@
+"""A session from its parent's side: lock, worker, probe, time limit, one outcome a trial."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from accelbench.harness.bundle.layout import LOG, TRACE
+from accelbench.harness.bundle.storage import storing, write_file
+from accelbench.harness.bundle.trace_files import add_rows
+from accelbench.harness.environment.watch import (
+    CpuTimes,
+    cpu_times,
+    foreign_share,
+    tree_cpu_seconds,
+)
+from accelbench.harness.judge.assess import FOREIGN_SHARE
+from accelbench.harness.run import registry
+from accelbench.harness.run.job import Outcome, SessionJob
+from accelbench.harness.run.machine_lock import machine_lock
+from accelbench.harness.run.process import Worker
+from accelbench.harness.schema.decode import encode
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import Reading, SessionEvent, Watch
+from accelbench.harness.schema.recorder import WallClock
+
+Listen = Callable[[SessionEvent], None]
+
+
+def supervise(job: SessionJob, listen: Listen) -> None:
+    """Runs all trials of a job on this machine and tells the outcome of each.
+
+    A worker that crashes or hangs costs the trial it was doing; a new one does the rest.
+
+    Args:
+        job: The job.
+        listen: Takes the events "waiting", "trial_started" and "trial_finished".
+
+    Raises:
+        StorageError: The disk refused; the trial that was being done is lost, no other.
+    """
+    wall = registry.adapter(job.first.adapter).clock == "wall"
+    with ExitStack() as stack:
+        if wall:
+            stack.enter_context(machine_lock(lambda: listen({"event": "waiting"})))
+        waiting = list(range(len(job.trials)))
+        while waiting:
+            waiting = _one_worker(job, waiting, listen)
+
+
+def _one_worker(job: SessionJob, waiting: list[int], listen: Listen) -> list[int]:
+    """Does trials until all are done or the worker is gone; returns those not begun."""
+    log = _Log(Path(job.folder) / LOG)
+    with Worker(job) as worker:
+        began = _started(job, waiting[0], listen)
+        opened = _answer(worker, job.first.rules.time_limit_s, "opening the session")
+        if opened["event"] != "opened":
+            written = log.news()
+            for number in waiting:
+                _finished(job, number, opened, began, written, listen)
+            return []
+        for position, number in enumerate(waiting):
+            if position:
+                began = _started(job, number, listen)
+            answer = {"facts": opened["facts"], **_watched_trial(job, number, worker)}
+            _finished(job, number, answer, began, log.news(), listen)
+            if answer["event"] == "gone":
+                return waiting[position + 1 :]
+    return []
+
+
+class _Log:
+    """A session's log, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = path.stat().st_size if path.exists() else 0
+
+    def news(self) -> bytes:
+        """What was written since the last call."""
+        with storing(self._path), self._path.open("rb") as stream:
+            stream.seek(self._read)
+            written = stream.read()
+        self._read += len(written)
+        return written
+
+
+def _watched_trial(job: SessionJob, number: int, worker: Worker) -> dict[str, Any]:
+    """One trial with its probe; what was watched is added to the trace of a finished one."""
+    cell = job.cells[job.trials[number].cell]
+    before, own_before = cpu_times(), tree_cpu_seconds(os.getpid())
+    wall = registry.adapter(cell.adapter).clock == "wall"
+    with ExitStack() as stack:
+        watch: Watch | None = None
+        if wall:
+            watch = stack.enter_context(registry.probe(cell.probe).watch(worker.pid))
+        worker.begin(number)
+        answer = _answer(worker, cell.rules.time_limit_s, "the trial")
+    if answer["event"] != "done":
+        return answer
+    share = _foreign(before, own_before) if wall else None
+    readings = watch.readings() if watch else ()
+    meter = watch.meter() if watch else None
+    add_rows(
+        Path(job.trials[number].folder) / TRACE,
+        {
+            "samples": [_sample(cell.probe.name, reading) for reading in readings],
+            "counters": [] if share is None else [share],
+        },
+        {} if meter is None else {cell.probe.name: meter},
+    )
+    return answer
+
+
+def _answer(worker: Worker, limit_s: float, doing: str) -> dict[str, Any]:
+    """The worker's next event, or "gone" with the reason if there is none."""
+    try:
+        event = worker.event(limit_s)
+    except TimeoutError:
+        worker.end()
+        return {
+            "event": "gone",
+            "code": "timeout",
+            "detail": f"{doing} took longer than {limit_s:g} s; raise rules.time_limit_s",
+        }
+    if event is None:
+        detail = f"{doing}: the worker {worker.how_it_ended()}; see the end of its log"
+        return {"event": "gone", "code": "crashed", "detail": detail}
+    return dict(event)
+
+
+def _started(job: SessionJob, number: int, listen: Listen) -> str:
+    """Makes the trial's empty folder, tells of the trial, and returns the time."""
+    trial = job.trials[number]
+    folder = Path(trial.folder)
+    with storing(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    listen({"event": "trial_started", "cell": trial.cell, "repeat": trial.repeat})
+    return _now()
+
+
+def _finished(
+    job: SessionJob,
+    number: int,
+    answer: Mapping[str, Any],
+    began: str,
+    log: bytes,
+    listen: Listen,
+) -> None:
+    """Keeps the trial's log and tells its outcome."""
+    trial = job.trials[number]
+    write_file(Path(trial.folder) / LOG, log)
+    done = answer["event"] == "done"
+    outcome = Outcome(
+        session=job.id,
+        round=job.round,
+        trial=trial,
+        done=done,
+        code="done" if done else answer["code"],
+        detail="" if done else answer["detail"],
+        facts=answer.get("facts", {}),
+        started_utc=began,
+        finished_utc=_now(),
+        weights=job.weights_source,
+    )
+    listen({"event": "trial_finished", "outcome": encode(outcome)})
+
+
+def _foreign(before: CpuTimes, own_before: float | None) -> dict[str, Plain] | None:
+    own_after = tree_cpu_seconds(os.getpid())
+    if own_before is None or own_after is None:
+        return None
+    share = foreign_share(before, cpu_times(), own_after - own_before)
+    if share is None:
+        return None
+    return {
+        "name": FOREIGN_SHARE,
+        "at_ns": WallClock().now_ns(),
+        "value": share,
+        "unit": "1",
+        "scope": "machine",
+    }
+
+
+def _sample(probe: str, reading: Reading) -> dict[str, Any]:
+    return {
+        "probe": probe,
+        "channel": reading.channel,
+        "kind": reading.kind,
+        "at_ns": reading.at_ns,
+        "value": reading.value,
+        "unit": reading.unit,
+        "scope": reading.scope,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,1 @@
+"""The frozen types of a benchmark, and the one strict decoder that makes them."""

@@ -1,0 +1,111 @@
+"""A cell of a suite: one workload, one scenario, one machine, measured by one set of rules."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from accelbench.harness.schema.decode import encode
+from accelbench.harness.schema.plain import Plain, digest
+from accelbench.harness.schema.platform import Platform
+from accelbench.harness.schema.rules import Rules
+from accelbench.harness.schema.scenario import Scenario
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.=-]{0,80}")
+_NOT_IDENTITY = ("tracker", "executor")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An implementation chosen by its entry-point name.
+
+    Attributes:
+        name: Name in the entry-point group.
+        options: Values for the fields of the implementation's own dataclass.
+    """
+
+    name: str
+    options: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The quality a model must show on the test split.
+
+    Attributes:
+        metric: Name of the quality metric, e.g. "accuracy".
+        value: The least that is accepted.
+    """
+
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is to be done, the same on every target; pure data.
+
+    Attributes:
+        name: Name of the preset, e.g. "tiny_llama".
+        builder: Entry-point name of the builder that knows the model, data and requests.
+        family: The family's short name, e.g. "cnn", "decoder".
+        summary: One line for a reader.
+        options: Values for the fields of the builder's own dataclass.
+        gate: The quality that a run on real hardware must show, or None.
+    """
+
+    name: str
+    builder: str
+    family: str
+    summary: str
+    options: Mapping[str, Plain]
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, fully resolved.
+
+    Attributes:
+        name: Unique in the campaign; the name of its folder.
+        workload: What is done.
+        scenario: How work arrives.
+        rules: How it is measured.
+        adapter: The engine or simulator that does it.
+        platform: The sheet of the machine it runs on.
+        probe: What watches energy.
+        tracker: Where finished records are mirrored to.
+        executor: Where sessions run.
+        weights_from: A cell of the same campaign whose trained weights this one uses.
+        declare: The user's own answers to checklist items.
+    """
+
+    name: str
+    workload: Workload
+    scenario: Scenario
+    rules: Rules
+    adapter: Choice
+    platform: Platform
+    probe: Choice
+    tracker: Choice
+    executor: Choice
+    weights_from: str | None = None
+    declare: Mapping[str, Plain] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no cell name: use a-z, 0-9, '_', '.', '=' and '-'")
+
+    @property
+    def hash(self) -> str:
+        """Sha256 of what is measured: the cell without tracker, executor and paths."""
+        data = cast("dict[str, Any]", encode(self))
+        for key in _NOT_IDENTITY:
+            del data[key]
+        return digest(_without_paths(data))
+
+
+def _without_paths(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_paths(item) for key, item in data.items() if key != "path"}
+    return data

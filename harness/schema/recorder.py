@@ -1,0 +1,200 @@
+"""Clocks, and the recorder that turns events on one of them into a trace."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from accelbench.harness.errors import TrialError
+from accelbench.harness.schema.record import ClockName, Evidence
+from accelbench.harness.schema.trace import TABLES, TIME_COLUMN, Meter, Target, Trace, TraceHead
+
+
+class Clock(Protocol):
+    """Integer nanoseconds that never go back."""
+
+    name: ClockName
+
+    def now_ns(self) -> int:
+        """The time now."""
+
+
+class WallClock:
+    """The machine's monotonic clock, the same in every process of one machine."""
+
+    name: ClockName = "wall"
+    now_ns = staticmethod(time.perf_counter_ns)
+
+
+class VirtualClock:
+    """A clock that moves only when told to."""
+
+    name: ClockName = "simulated"
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def now_ns(self) -> int:
+        """The time now."""
+        return self._now_ns
+
+    def advance_ns(self, by_ns: int) -> None:
+        """Moves the clock on.
+
+        Raises:
+            ValueError: `by_ns` is negative.
+        """
+        if by_ns < 0:
+            raise ValueError(f"a clock cannot go back by {-by_ns} ns")
+        self._now_ns += by_ns
+
+
+class Recorder:
+    """Takes events as they happen, at the cost of one list append each.
+
+    Events reported before `open_window` are kept in the trace; they lie outside its window.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.now_ns: Callable[[], int] = clock.now_ns
+        self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+        self._start_ns: int | None = None
+        self._end_ns: int | None = None
+        self._target: Target | None = None
+        self._meters: dict[str, Meter] = {}
+
+    def open_window(self) -> None:
+        """The measurement begins now."""
+        self._start_ns = self.now_ns()
+
+    def close_window(self) -> None:
+        """The measurement ends now."""
+        self._end_ns = self.now_ns()
+
+    def request(
+        self,
+        id: str,  # noqa: A002  (the column's published name)
+        due_ns: int,
+        sent_ns: int | None,
+        done_ns: int | None,
+        *,
+        input_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        samples: int | None = None,
+        status: str = "ok",
+        error: str | None = None,
+        queue_exit_ns: int | None = None,
+        prefill_end_ns: int | None = None,
+    ) -> None:
+        """One request, batch or training step, whatever became of it."""
+        self._rows["requests"].append(
+            (
+                id,
+                due_ns,
+                sent_ns,
+                done_ns,
+                input_tokens,
+                cached_input_tokens,
+                output_tokens,
+                samples,
+                status,
+                error,
+                queue_exit_ns,
+                prefill_end_ns,
+            )
+        )
+
+    def token(self, id: str, at_ns: int, count: int = 1, kind: str = "content") -> None:  # noqa: A002
+        """The arrival of `count` tokens of a request."""
+        self._rows["tokens"].append((id, at_ns, count, kind))
+
+    def phase(
+        self,
+        name: str,
+        kind: str,
+        start_ns: int,
+        end_ns: int,
+        *,
+        request: str | None = None,
+        device: str | None = None,
+        stream: str | None = None,
+        flops: float | None = None,
+        moved: float | None = None,
+    ) -> None:
+        """A stretch of work; `moved` is in bytes."""
+        self._rows["phases"].append(
+            (name, kind, start_ns, end_ns, request, device, stream, flops, moved)
+        )
+
+    def counter(self, name: str, value: float, unit: str, scope: str = "process") -> None:
+        """The value of a counter now."""
+        self._rows["counters"].append((name, self.now_ns(), value, unit, scope))
+
+    def evaluation(self, metric: str, split: str, value: float, n: int) -> None:
+        """A quality figure, known now, over `n` samples."""
+        self._rows["evals"].append((self.now_ns(), metric, split, value, n))
+
+    def ledger(self, phase: str, component: str, energy_j: float) -> None:
+        """Simulated energy of one component in one phase."""
+        self._rows["ledger"].append((phase, component, energy_j))
+
+    def target(self, target: Target) -> None:
+        """What this trial has to reach."""
+        self._target = target
+
+    def meter(self, probe: str, meter: Meter) -> None:
+        """What a probe, or "ledger", says of itself."""
+        self._meters[probe] = meter
+
+    def freeze(
+        self, evidence: Evidence, *, precision: str | None = None, utc_anchor: str | None = None
+    ) -> Trace:
+        """The trace of all events so far, each table in time order.
+
+        Raises:
+            TrialError: The window was never opened or never closed.
+        """
+        if self._start_ns is None or self._end_ns is None:
+            raise TrialError("the engine ended without opening and closing the window")
+        head = TraceHead(
+            schema="accelbench.trace/1",
+            clock=self.clock.name,
+            evidence=evidence,
+            window_ns=(self._start_ns, self._end_ns),
+            utc_anchor=utc_anchor,
+            target=self._target,
+            meters=dict(self._meters),
+            precision=precision,
+        )
+        return Trace(head, {name: _table(name, rows) for name, rows in self._rows.items() if rows})
+
+
+def _table(name: str, rows: list[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    arrays = [
+        pa.array(column, type=field.type)
+        for column, field in zip(columns, TABLES[name], strict=True)
+    ]
+    return in_time_order(name, pa.Table.from_arrays(arrays, schema=TABLES[name]))
+
+
+def in_time_order(name: str, table: pa.Table) -> pa.Table:
+    """The same rows in the order of the table's time column; equal times keep their order."""
+    column = TIME_COLUMN[name]
+    if column is None or table.num_rows == 0:
+        return table
+    times = table.column(column).to_numpy()
+    return table.take(pa.array(times.argsort(kind="stable")))
+
+
+def table_of(name: str, rows: list[Mapping[str, Any]]) -> pa.Table:
+    """A table of rows that name their columns; a column that no row names is null.
+
+    Raises:
+        KeyError: There is no such table.
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: A value has the wrong type.
+    """
+    return in_time_order(name, pa.Table.from_pylist(list(rows), schema=TABLES[name]))

@@ -1,0 +1,202 @@
+"""What happened in one trial, on one clock: the tables of a trace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import pyarrow as pa
+
+from accelbench.harness.schema.measurement import EnergyQuality
+from accelbench.harness.schema.record import ClockName, Evidence
+
+TRACE_SCHEMA = "accelbench.trace/1"
+
+_INT, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
+
+TABLES: Mapping[str, pa.Schema] = MappingProxyType(
+    {
+        "requests": pa.schema(
+            [
+                ("id", _TEXT),
+                ("due_ns", _INT),
+                ("sent_ns", _INT),
+                ("done_ns", _INT),
+                ("input_tokens", _INT),
+                ("cached_input_tokens", _INT),
+                ("output_tokens", _INT),
+                ("samples", _INT),
+                ("status", _TEXT),
+                ("error", _TEXT),
+                ("queue_exit_ns", _INT),
+                ("prefill_end_ns", _INT),
+            ]
+        ),
+        "tokens": pa.schema([("id", _TEXT), ("at_ns", _INT), ("count", _INT), ("kind", _TEXT)]),
+        "phases": pa.schema(
+            [
+                ("name", _TEXT),
+                ("kind", _TEXT),
+                ("start_ns", _INT),
+                ("end_ns", _INT),
+                ("request", _TEXT),
+                ("device", _TEXT),
+                ("stream", _TEXT),
+                ("flops", _REAL),
+                ("bytes", _REAL),
+            ]
+        ),
+        "samples": pa.schema(
+            [
+                ("probe", _TEXT),
+                ("channel", _TEXT),
+                ("kind", _TEXT),
+                ("at_ns", _INT),
+                ("value", _REAL),
+                ("unit", _TEXT),
+                ("scope", _TEXT),
+            ]
+        ),
+        "counters": pa.schema(
+            [("name", _TEXT), ("at_ns", _INT), ("value", _REAL), ("unit", _TEXT), ("scope", _TEXT)]
+        ),
+        "evals": pa.schema(
+            [("at_ns", _INT), ("metric", _TEXT), ("split", _TEXT), ("value", _REAL), ("n", _INT)]
+        ),
+        "ledger": pa.schema([("phase", _TEXT), ("component", _TEXT), ("energy_j", _REAL)]),
+    }
+)
+"""Columns of each table, in order. Columns are only ever added."""
+
+TIME_COLUMN: Mapping[str, str | None] = MappingProxyType(
+    {
+        "requests": "due_ns",
+        "tokens": "at_ns",
+        "phases": "start_ns",
+        "samples": "at_ns",
+        "counters": "at_ns",
+        "evals": "at_ns",
+        "ledger": None,
+    }
+)
+"""The column each table is ordered by."""
+
+
+@dataclass(frozen=True)
+class ServiceLevel:
+    """Thresholds on response times; a request meets the level when every given one holds.
+
+    Attributes:
+        ttft_s: Time to first token, seconds.
+        itl_s: Mean gap between tokens of a request, seconds.
+        e2e_s: End-to-end time, seconds.
+    """
+
+    ttft_s: float | None = None
+    itl_s: float | None = None
+    e2e_s: float | None = None
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """How times of another clock were brought onto the trace's clock.
+
+    Attributes:
+        name: The other clock.
+        offset_ns: What was added to its times.
+        uncertainty_ns: Half-width of the offset's uncertainty.
+        method: How the offset was found.
+    """
+
+    name: str
+    offset_ns: int
+    uncertainty_ns: int
+    method: str
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What a probe (or a cost model's ledger) says about its figures.
+
+    Attributes:
+        quality: Metered, estimated, modelled or declared.
+        method: The method and its parameters, in words.
+        scope: The boundary.
+        covers: What lies inside it.
+        period_s: Time between readings as set, seconds; None for a ledger.
+    """
+
+    quality: EnergyQuality
+    method: str
+    scope: str
+    covers: tuple[str, ...]
+    period_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """The quality a training trial had to reach.
+
+    Attributes:
+        metric: Name of the quality metric.
+        split: The split it is evaluated on.
+        value: The value to reach; higher is better.
+    """
+
+    metric: str
+    split: str
+    value: float
+
+
+@dataclass(frozen=True)
+class TraceHead:
+    """`trace.json`: what the tables are about.
+
+    Attributes:
+        schema: `TRACE_SCHEMA`.
+        clock: The one clock of all times.
+        evidence: How the events came about.
+        window_ns: The closed measurement window, [start, end].
+        slo: The service level the run is held to.
+        utc_anchor: UTC (ISO 8601) at the window's start, on the wall clock.
+        clocks: Other clocks, as converted on entry.
+        target: What a training trial had to reach.
+        meters: What each probe of `samples`, and "ledger", says of itself.
+        precision: Precision of the arithmetic, e.g. "fp32"; picks the peak of a sheet.
+    """
+
+    schema: Literal["accelbench.trace/1"]
+    clock: ClockName
+    evidence: Evidence
+    window_ns: tuple[int, ...]
+    slo: ServiceLevel | None = None
+    utc_anchor: str | None = None
+    clocks: tuple[ClockOffset, ...] = ()
+    target: Target | None = None
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.window_ns) != 2 or self.window_ns[1] < self.window_ns[0]:  # noqa: PLR2004
+            raise ValueError(f"window_ns must be [start, end], got {list(self.window_ns)}")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace in memory.
+
+    Attributes:
+        head: What the tables are about.
+        tables: The tables that are there; a missing one is empty.
+    """
+
+    head: TraceHead
+    tables: Mapping[str, pa.Table]
+
+    def table(self, name: str) -> pa.Table:
+        """A table by name, empty if the trace has none.
+
+        Raises:
+            KeyError: There is no such table in `TABLES`.
+        """
+        return self.tables.get(name, TABLES[name].empty_table())

@@ -1,0 +1,1 @@
+"""Simulated machines: one engine on a virtual clock, any cost model."""

@@ -1,0 +1,187 @@
+"""The one simulated engine: any cost model, driven by the same loops as a real engine."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Sized
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from accelbench.harness.errors import TrialError
+from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.load.in_process import drive
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import Prompt, Quality, Task, Work, WorkloadBuilder
+from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
+from accelbench.harness.schema.scenario import Offline, Scenario, TrainToTarget
+from accelbench.harness.simulation.cost import (
+    Bill,
+    Cost,
+    CostModel,
+    bound_shares,
+    least_coverage,
+    mean_utilisation,
+)
+from accelbench.harness.simulation.elapse import Elapse
+
+
+class Call(NamedTuple):
+    """One call of a model, as `WorkloadBuilder.lower` takes it."""
+
+    phase: str
+    batch: int = 1
+    tokens: int = 1
+    context: int = 0
+
+
+class SimulatedEngine:
+    """Passes the modelled time of each call on a virtual clock; computes nothing.
+
+    The first token of a request comes out of its prefill; each further one takes a decode step
+    at exactly its own context.
+
+    Args:
+        cost: What a call costs.
+        clock: The clock to move.
+        warmup: Requests or batches that come before the window.
+
+    Attributes:
+        window: The calls made in the window, by how often.
+    """
+
+    def __init__(self, cost: Callable[[Call], Cost], clock: VirtualClock, warmup: int) -> None:
+        self._cost = cost
+        self._elapse = Elapse(clock)
+        self._warmup = warmup
+        self._begun = 0
+        self.window: Counter[Call] = Counter()
+
+    def prepare(self, inputs: Any) -> Any:
+        """There is nothing to prepare."""
+        return inputs
+
+    def infer(self, inputs: Sized) -> None:
+        """One batch of as many samples as `inputs` has."""
+        self._begun += 1
+        self._pay(Call("forward", batch=len(inputs)))
+
+    def generate(
+        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    ) -> None:
+        """One prefill, then a decode step for each token but the first."""
+        self._begun += 1
+        size = len(prompt.tokens)
+        self._pay(Call("prefill", tokens=size))
+        prefilled()
+        for step in range(prompt.output_tokens):
+            if step:
+                self._pay(Call("decode", context=size + step - 1))
+            token()
+
+    def _pay(self, call: Call) -> None:
+        self._elapse.by_s(self._cost(call).seconds)
+        if self._begun > self._warmup:
+            self.window[call] += 1
+
+
+class SimulatedSession:
+    """A session on a machine that is only a spec sheet and a cost model.
+
+    Each graph and each cost is made once, however many trials use it.
+
+    Args:
+        task: The workload and the sheet.
+        model: The cost model.
+        precision: The key of the sheet's peak that the model uses.
+        elements: Key of `ELEMENT_BYTES`: the precision in which elements travel.
+    """
+
+    def __init__(self, task: Task, model: CostModel, precision: str, elements: str) -> None:
+        self._virtual = VirtualClock()
+        self.clock: Clock = self._virtual
+        self.precision = precision
+        self._task = task
+        self._model = model
+        self._graphs = _GraphsOnce(task.builder)
+        self._demand = DemandOf(cast("WorkloadBuilder", self._graphs), elements)
+        self._cost = cache(self._cost_of)
+        self._bill: Bill = ()
+
+    def facts(self) -> Mapping[str, Plain]:
+        """The model, its assumptions, and what bounded the window of the latest trial."""
+        facts: dict[str, Plain] = {
+            "cost_model": self._model.name,
+            "assumptions": list(self._model.assumptions()),
+            "platform": self._task.platform.name,
+            "weights": "none: simulated",
+        }
+        if self._bill:
+            coverage = least_coverage(self._bill)
+            facts["coverage"] = {"operators": coverage.operators, "flops": coverage.flops}
+            facts["bound"] = bound_shares(self._bill)
+            facts["utilisation"] = mean_utilisation(self._bill)
+        return facts
+
+    def execute(self, work: Work, recorder: Recorder) -> None:
+        """Runs one trial and records the energy of its window.
+
+        Raises:
+            TrialError: The scenario cannot be simulated.
+        """
+        lacks = unsupported(self._task.builder, work.scenario)
+        if lacks:
+            raise TrialError(lacks, remedy="choose another scenario or another adapter")
+        self._bill = ()
+        engine = SimulatedEngine(self._cost, self._virtual, work.rules.warmup)
+        drive(engine, self._task.builder, _StandIn(), self._demand, work, recorder)
+        self._bill = [(times, self._cost(call)) for call, times in engine.window.items()]
+        self._record_energy(engine.window, recorder)
+
+    def _cost_of(self, call: Call) -> Cost:
+        return self._model.cost(self._graphs.lower(*call), self._task.platform)
+
+    def _record_energy(self, window: Mapping[Call, int], recorder: Recorder) -> None:
+        meter = self._model.meter(self._task.platform)
+        if meter is None:
+            return
+        recorder.meter("ledger", meter)
+        energy: dict[tuple[str, str], float] = {}
+        for call, times in window.items():
+            for component, energy_j in self._cost(call).energy_j.items():
+                key = (call.phase, component)
+                energy[key] = energy.get(key, 0.0) + times * energy_j
+        for (phase, component), energy_j in energy.items():
+            recorder.ledger(phase, component, energy_j)
+
+
+def unsupported(builder: WorkloadBuilder, scenario: Scenario) -> str | None:
+    """What a simulated machine lacks for this scenario, in words; None if nothing.
+
+    Args:
+        builder: The workload.
+        scenario: How work would arrive.
+    """
+    if isinstance(scenario, TrainToTarget):
+        return "a simulated machine computes nothing, so it cannot train to a quality"
+    if isinstance(scenario, Offline) and builder.task == "generate":
+        return "offline batches are for workloads that classify, not for those that generate"
+    return None
+
+
+class _GraphsOnce:
+    """The one method of a builder that a simulation needs, each graph made once."""
+
+    def __init__(self, builder: WorkloadBuilder) -> None:
+        self.lower = cache(builder.lower)
+
+
+class _StandIn:
+    """One sample without data: a simulated machine reads no values and answers nothing."""
+
+    count = 1
+
+    def batch(self, indices: Sequence[int]) -> Sequence[int]:
+        """The indices stand for the samples."""
+        return indices
+
+    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:  # noqa: ARG002  (nothing was answered)
+        """There is no answer, so there is no quality."""
+        return None

@@ -1,0 +1,1 @@
+"""Intervals and tests: pure functions that know nothing of benchmarks."""

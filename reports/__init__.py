@@ -1,0 +1,1 @@
+"""Readers of bundles: tables, figures and pages."""

@@ -1,0 +1,1 @@
+"""What we measure: workloads, and one YAML a suite."""

@@ -1,0 +1,1 @@
+"""Workload builders: models, data, training steps and operator graphs."""

@@ -1,0 +1,97 @@
+"""The decoder in PyTorch: random weights of a given geometry, and its operator graph."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, Cache, LlamaConfig, LlamaForCausalLM
+from transformers.cache_utils import DynamicLayer
+
+from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.suites.workloads.lowering import graph_of
+
+
+def random_model(config: LlamaConfig, seed: int) -> Any:
+    """A model in float32 whose weights depend on geometry and seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
+
+
+def parameter_count(config: Any) -> int:
+    """Parameters of a model of this geometry, shared ones once."""
+    return sum(p.numel() for p in _on_meta(_Geometry(config)).parameters())
+
+
+def lowered(config: Any, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
+    """The operator graph of `tokens` new tokens a sequence behind `context` cached ones.
+
+    Keys and values lie in place: a step writes those of its own tokens and reads all of them
+    once, in attention. Only the logits of the last position are computed, as in generation.
+
+    Args:
+        config: Geometry, as a `transformers` configuration.
+        phase: "prefill" or "decode".
+        batch: Sequences.
+        tokens: New tokens a sequence.
+        context: Cached tokens a sequence.
+    """
+    model = _on_meta(_Geometry(config))
+    ids = torch.zeros(batch, tokens, dtype=torch.long, device="meta")
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    shape = (batch, heads, context + tokens, size)
+    cache = Cache(layers=[_InPlace(shape, context) for _ in range(config.num_hidden_layers)])
+    return graph_of(
+        model,
+        lambda: model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1),
+        workload="decoder",
+        phase=phase,
+        batch=batch,
+        tokens=tokens,
+        context=context,
+    )
+
+
+class _Geometry:
+    """A configuration as a key: two of the same content are equal."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self._content = config.to_json_string(use_diff=False)
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Geometry) and other._content == self._content
+
+
+@cache
+def _on_meta(geometry: _Geometry) -> Any:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(geometry.config, dtype=torch.float32).eval()
+
+
+class _InPlace(DynamicLayer):
+    """Keys and values of one layer with room for all tokens, as a server keeps them."""
+
+    def __init__(self, shape: tuple[int, ...], context: int) -> None:
+        super().__init__()
+        self._context = context
+        self.keys = torch.empty(shape, device="meta")
+        self.values = torch.empty(shape, device="meta")
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Writes the new keys and values behind the cached ones; returns all of them."""
+        for stored, new in ((self.keys, key_states), (self.values, value_states)):
+            stored.narrow(-2, self._context, new.shape[-2]).copy_(new)
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        """Tokens that were in the cache before."""
+        return self._context

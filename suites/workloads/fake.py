@@ -1,0 +1,125 @@
+"""A workload of plain integers, so that the harness can be tried without any engine."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from accelbench.harness.errors import TrialError
+from accelbench.harness.schema.opgraph import Operator, OpGraph
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import Prompt, Quality, Training
+
+
+@dataclass(frozen=True)
+class FakeWorkload:
+    """A workload without a model: an engine that answers each integer with itself is right.
+
+    Attributes:
+        task: Whether it answers samples or generates tokens.
+        samples_count: Distinct samples of the test split.
+        flops_per_sample: FLOPs of one sample, or of one token.
+        elements_per_sample: Elements that one sample, or one token, reads and writes.
+        prompt_tokens: Tokens of each prompt.
+        output_tokens: Tokens that each prompt asks for.
+    """
+
+    task: Literal["classify", "generate"] = "classify"
+    samples_count: int = 100
+    flops_per_sample: int = 1_000_000
+    elements_per_sample: int = 1_000
+    prompt_tokens: int = 16
+    output_tokens: int = 8
+
+    def model(self, weights: Path | None, seed: int) -> None:  # noqa: ARG002  (has no model)
+        """There is no model."""
+        return
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Says that nothing here is real."""
+        return {"weights": "none", "data": {"kind": "synthetic", "name": "integers"}}
+
+    def samples(self) -> "FakeSamples":
+        """The integers from 0 on."""
+        return FakeSamples(self.samples_count)
+
+    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
+        """`count` prompts of random token ids, the same for the same seed."""
+        draw = random.Random(seed)  # noqa: S311  (no secret hangs on it)
+        return [
+            Prompt(
+                id=str(number),
+                text=f"prompt {number}",
+                tokens=tuple(draw.randrange(256) for _ in range(self.prompt_tokens)),
+                output_tokens=self.output_tokens,
+            )
+            for number in range(count)
+        ]
+
+    def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("the fake workload cannot be trained", remedy="use digits_cnn")
+
+    def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
+        """Two operators: one that scales with the tokens, one that also reads the context."""
+        sequences, size = batch * tokens, self.elements_per_sample
+        multiply = Operator(
+            name="fake.multiply",
+            count=1,
+            inputs=((sequences, size),),
+            outputs=((sequences,),),
+            dtype="float32",
+            flops=sequences * self.flops_per_sample,
+            elements_read=sequences * size,
+            elements_written=sequences,
+        )
+        attend = Operator(
+            name="fake.attend",
+            count=1,
+            inputs=((sequences,), (batch, context)),
+            outputs=((sequences,),),
+            dtype="float32",
+            flops=2 * sequences * context,
+            elements_read=sequences + batch * context,
+            elements_written=sequences,
+        )
+        return OpGraph(
+            workload="fake",
+            phase=phase,
+            batch=batch,
+            tokens=tokens,
+            context=context,
+            operators=(multiply, attend),
+            edges=((0, 1),),
+            parameters=0,
+        )
+
+
+@dataclass(frozen=True)
+class FakeSamples:
+    """The integers below `count`; the right answer to each is itself.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    count: int
+
+    def batch(self, indices: Sequence[int]) -> list[int]:
+        """The inputs are the indices."""
+        return list(indices)
+
+    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+        """Share of the samples whose first answer is right; None where nothing was answered."""
+        first: dict[int, bool] = {}
+        for indices, answers in answered:
+            for index, answer in zip(indices, answers, strict=True):
+                first.setdefault(index, answer == index)
+        if not first:
+            return None
+        return Quality("accuracy", "test", sum(first.values()) / len(first), len(first))

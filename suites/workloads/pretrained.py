@@ -1,0 +1,155 @@
+"""Real decoder weights from a path of this machine: a Hugging Face folder or a GGUF file.
+
+Nothing here ever asks a network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from accelbench.harness.errors import ConfigError
+from accelbench.harness.foreign import foreign
+from accelbench.harness.schema.plain import digest, file_digest
+from accelbench.suites.workloads.extras import require
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights, geometry and tokenizer on disk.
+
+    Attributes:
+        folder: Where they lie.
+        gguf: Name of the GGUF file in it, or None for a Hugging Face folder.
+        files: Names of the files that hold weights.
+    """
+
+    folder: Path
+    gguf: str | None
+    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the folder or the file, without what lies above it."""
+        return self.gguf or self.folder.name
+
+    def sha256(self) -> str:
+        """Digest of the weights file; of several, the digest of their digests by name.
+
+        Raises:
+            ForeignError: A file cannot be read.
+        """
+        with foreign("reading the weights", where=self.name):
+            each = {name: file_digest(self.folder / name) for name in self.files}
+        return each[self.files[0]] if len(each) == 1 else digest(each)
+
+
+def find(path: str) -> Pretrained:
+    """What lies at a path.
+
+    Raises:
+        ConfigError: Nothing is there, or neither a GGUF file nor a folder with config.json,
+            safetensors and a tokenizer.
+    """
+    place = Path(path).expanduser().absolute()
+    if not place.exists():
+        raise _wrong(path, "does not exist")
+    if place.is_file():
+        if place.suffix.lower() != ".gguf":
+            raise _wrong(path, "is a file, but no .gguf")
+        return Pretrained(place.parent, place.name, (place.name,))
+    if not (place / "config.json").is_file():
+        raise _wrong(path, "holds no config.json")
+    files = tuple(sorted(file.name for file in place.glob("*.safetensors")))
+    if not files:
+        raise _wrong(path, "holds no *.safetensors")
+    if not any((place / name).is_file() for name in _TOKENIZERS):
+        raise _wrong(path, f"holds no tokenizer ({' or '.join(_TOKENIZERS)})")
+    return Pretrained(place, None, files)
+
+
+@cache
+def config(source: Pretrained) -> Any:
+    """The model's geometry, as a `transformers` configuration.
+
+    Raises:
+        MissingPart: A library that reads this kind of file is not installed.
+        ForeignError: The file cannot be understood.
+    """
+    require_reader(source)
+    from transformers import AutoConfig  # noqa: PLC0415  (slow to import)
+
+    with foreign("reading the model's geometry", where=source.name):
+        return AutoConfig.from_pretrained(source.folder, **_located(source))
+
+
+@cache
+def tokenizer(source: Pretrained) -> Any:
+    """The tokenizer that belongs to the weights.
+
+    Raises:
+        MissingPart: A library that reads this kind of file is not installed.
+        ForeignError: It cannot be read.
+    """
+    require_reader(source)
+    from transformers import AutoTokenizer  # noqa: PLC0415  (slow to import)
+
+    with foreign("reading the tokenizer", where=source.name):
+        return AutoTokenizer.from_pretrained(source.folder, **_located(source))
+
+
+def model(source: Pretrained) -> Any:
+    """The model in float32; quantised GGUF weights are expanded.
+
+    Raises:
+        MissingPart: A library that reads this kind of file is not installed.
+        ForeignError: It cannot be read.
+    """
+    require_reader(source)
+    import torch  # noqa: PLC0415  (slow to import)
+    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415  (likewise)
+
+    how = {"quantization_config": GgufConfig(dequantize=True)} if source.gguf else {}
+    with foreign("loading the weights", where=source.name):
+        return AutoModelForCausalLM.from_pretrained(
+            source.folder, dtype=torch.float32, **how, **_located(source)
+        )
+
+
+def encode(source: Pretrained, text: str) -> Sequence[int]:
+    """Token ids of a text, with whatever the tokenizer puts around it."""
+    with foreign("encoding a prompt", where=source.name):
+        ids: list[int] = tokenizer(source)(text)["input_ids"]
+    return ids
+
+
+def decode(source: Pretrained, tokens: Sequence[int]) -> str:
+    """The text of token ids, without special tokens."""
+    with foreign("decoding tokens", where=source.name):
+        return str(tokenizer(source).decode(list(tokens), skip_special_tokens=True))
+
+
+def require_reader(source: Pretrained) -> None:
+    """Makes sure that what reads this kind of file is installed.
+
+    Raises:
+        MissingPart: It is not.
+    """
+    require("torch", "torch", "transformers")
+    if source.gguf:
+        require("gguf", "gguf", "accelerate")
+
+
+def _located(source: Pretrained) -> dict[str, Any]:
+    return {"local_files_only": True} | ({"gguf_file": source.gguf} if source.gguf else {})
+
+
+def _wrong(path: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{path!r} {what}",
+        where="workload.path",
+        remedy="name a .gguf file, or a folder with config.json, *.safetensors and a tokenizer",
+    )

@@ -1,0 +1,302 @@
+"""The fake engine: exact times, answers, training and failures, as told."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+
+from accelbench.adapters.engines.fake import FakeAdapter
+from accelbench.harness.errors import ConfigError, TrialError
+from accelbench.harness.schema.decode import decode
+from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.platform import Platform
+from accelbench.harness.schema.protocols import Prompt, Quality, Task, Work
+from accelbench.harness.schema.recorder import Recorder
+from accelbench.harness.schema.rules import Limits, Rules
+from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget
+from accelbench.harness.schema.trace import Trace
+
+OFFLINE = Offline("offline", 10, 100)
+STREAM = SingleStream("single_stream", 5)
+TRAIN = TrainToTarget("train_to_target", "accuracy", 0.9, 8, 5)
+CONF = Path(__file__).parents[3] / "conf" / "adapter"
+
+
+class Integers:
+    """A hundred integers, each its own right answer."""
+
+    count = 100
+
+    def batch(self, indices: Sequence[int]) -> list[int]:
+        """The integers asked for."""
+        return list(indices)
+
+    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality:
+        """Share of right answers."""
+        right = [
+            a == i for indices, answers in answered for i, a in zip(indices, answers, strict=True)
+        ]
+        return Quality("accuracy", "test", sum(right) / len(right), len(right))
+
+
+class Builder:
+    """Integers to answer, or prompts of ten tokens that ask for four."""
+
+    def __init__(self, task: Literal["classify", "generate"]) -> None:
+        self.task = task
+
+    def samples(self) -> Any:
+        """The integers."""
+        return Integers()
+
+    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:  # noqa: ARG002  (all alike)
+        """Prompts."""
+        return [Prompt(f"p{n}", "", tuple(range(10)), 4) for n in range(count)]
+
+    def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
+        """A graph without operators."""
+        return OpGraph("stub", phase, batch, tokens, context, (), (), 0)
+
+
+def run(
+    adapter: FakeAdapter,
+    scenario: Scenario,
+    *,
+    task: Literal["classify", "generate"] = "classify",
+    repeat: int = 0,
+    warmup: int = 0,
+    artifacts: Path = Path(),
+    builder: Any = None,
+) -> Trace:
+    """One trial."""
+    builder = builder or Builder(task)
+    machine = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
+    rules = Rules("r", "", 3, warmup, "shared", 10.0, 100, Limits(), (), ())
+    with adapter.open(Task(builder, machine, None, 0)) as session:
+        recorder = Recorder(session.clock)
+        session.execute(Work(scenario, rules, rules.seed + repeat, artifacts), recorder)
+        return recorder.freeze(adapter.evidence, precision=session.precision)
+
+
+def service_ns(trace: Trace) -> list[int]:
+    """Time from sent to done of each request in the window."""
+    start = trace.head.window_ns[0]
+    rows = trace.table("requests").to_pylist()
+    return [r["done_ns"] - r["sent_ns"] for r in rows if r["due_ns"] >= start]
+
+
+def quality(trace: Trace) -> float:
+    """The last quality of a trial."""
+    value = trace.table("evals").to_pylist()[-1]["value"]
+    assert isinstance(value, float)
+    return value
+
+
+def test_batches_take_the_time_they_are_told_to() -> None:
+    """Ten batches of ten samples at 1 ms and 0.1 ms each take 2 ms each, on a virtual clock."""
+    trace = run(FakeAdapter(), OFFLINE, warmup=2)
+    assert service_ns(trace) == pytest.approx([2_000_000] * 10, abs=1)
+    assert (trace.head.evidence, trace.head.clock) == ("simulated", "simulated")
+
+
+def test_tokens_take_the_time_they_are_told_to() -> None:
+    """The first token comes with the prefill of ten tokens, each further one after 1 ms."""
+    trace = run(FakeAdapter(), STREAM, task="generate", warmup=1)
+    request = trace.table("requests").to_pylist()[0]
+    at = [row["at_ns"] - request["sent_ns"] for row in trace.table("tokens").to_pylist()[:4]]
+    assert at == pytest.approx([100_000, 1_100_000, 2_100_000, 3_100_000], abs=1)
+
+
+def test_jitter_is_bounded_and_repeats_with_the_seed() -> None:
+    """A tenth of jitter keeps each time within a tenth; another repeat draws other times."""
+    adapter = FakeAdapter(jitter=0.1)
+    first, again, other = (service_ns(run(adapter, OFFLINE, repeat=n)) for n in (0, 0, 1))
+    assert first == again != other
+    assert len(set(first)) > 1
+    assert all(1_799_999 <= taken <= 2_200_001 for taken in first)
+
+
+@pytest.mark.parametrize(("accuracy", "low", "high"), [(1.0, 1, 1), (0.0, 0, 0), (0.7, 0.5, 0.9)])
+def test_answers_are_as_right_as_told(accuracy: float, low: float, high: float) -> None:
+    """All, none, or about the asked share of a hundred answers are right."""
+    assert low <= quality(run(FakeAdapter(accuracy=accuracy), OFFLINE)) <= high
+
+
+def test_samples_that_are_no_integers_are_refused() -> None:
+    """It cannot answer a real model's inputs, and says which workload it can."""
+
+    class Texts(Integers):
+        def batch(self, indices: Sequence[int]) -> Any:
+            return ["text"] * len(indices)
+
+    builder = Builder("classify")
+    builder.samples = Texts  # type: ignore[method-assign]
+    with pytest.raises(TrialError, match="workload 'fake'"):
+        run(FakeAdapter(), OFFLINE, builder=builder)
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5])
+def test_training_meets_the_target_in_the_epoch_it_is_told_to(tmp_path: Path, epochs: int) -> None:
+    """The evaluation of that epoch is the first that meets the target."""
+    trace = run(FakeAdapter(epochs_to_target=epochs), TRAIN, artifacts=tmp_path, warmup=3)
+    values = [row["value"] for row in trace.table("evals").to_pylist()]
+    assert len(values) == epochs
+    assert [value >= 0.9 for value in values] == [False] * (epochs - 1) + [True]
+    assert trace.table("requests").num_rows == 10 * epochs
+
+
+def test_training_can_miss_the_target(tmp_path: Path) -> None:
+    """Told to need more epochs than there are, it never meets it."""
+    trace = run(FakeAdapter(epochs_to_target=6), TRAIN, artifacts=tmp_path)
+    assert trace.table("evals").num_rows == 5
+    assert quality(trace) < 0.9
+
+
+def test_it_saves_a_safetensors_file_without_tensors(tmp_path: Path) -> None:
+    """Eight bytes of the header's length, then a JSON header: what a reader of the format wants."""
+    run(FakeAdapter(), TRAIN, artifacts=tmp_path)
+    content = (tmp_path / "weights.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    assert json.loads(content[8 : 8 + size]) == {}
+    assert len(content) == 8 + size
+    safetensors = pytest.importorskip("safetensors")
+    assert safetensors.deserialize(content) == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "task"), [(OFFLINE, "classify"), (STREAM, "generate"), (TRAIN, "classify")]
+)
+def test_energy_is_power_times_the_window(
+    scenario: Scenario, task: Literal["classify", "generate"], tmp_path: Path
+) -> None:
+    """50 W fill the ledger with 50 J a second of the window; the warm-up does not count."""
+    adapter = FakeAdapter(power_w=50.0, jitter=0.3)
+    trace = run(adapter, scenario, task=task, warmup=4, artifacts=tmp_path)
+    energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
+    start, end = trace.head.window_ns
+    assert energy == pytest.approx(50 * (end - start) / 1e9, rel=1e-6)
+    assert trace.head.meters["ledger"].quality == "modelled"
+
+
+def test_without_power_there_is_no_energy() -> None:
+    """No ledger, rather than one of zeros."""
+    trace = run(FakeAdapter(), OFFLINE)
+    assert trace.table("ledger").num_rows == 0
+    assert trace.head.meters == {}
+
+
+@pytest.mark.parametrize("scenario", [OFFLINE, STREAM, TRAIN])
+def test_it_fails_at_the_request_it_is_told_to(scenario: Scenario, tmp_path: Path) -> None:
+    """The trial ends with the error that was asked for."""
+    with pytest.raises(TrialError, match="a fuse has blown"):
+        run(FakeAdapter(fail_at=2, error="a fuse has blown"), scenario, artifacts=tmp_path)
+
+
+def test_the_warm_up_does_not_fail() -> None:
+    """Told to fail at request 5 of five, it counts from the window on and comes through."""
+    assert len(service_ns(run(FakeAdapter(fail_at=5), STREAM, warmup=5))) == 5
+    with pytest.raises(TrialError):
+        run(FakeAdapter(fail_at=0), STREAM, warmup=5)
+
+
+def test_only_the_repeat_it_is_told_to_break_breaks() -> None:
+    """Repeat 1 fails; those before and after come through."""
+    adapter = FakeAdapter(fail_at=0, crash_on_repeat=1)
+    run(adapter, STREAM, repeat=0)
+    run(adapter, STREAM, repeat=2)
+    with pytest.raises(TrialError):
+        run(adapter, STREAM, repeat=1)
+
+
+def test_it_crashes_by_killing_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the request it is told to, its own process gets a signal that cannot be caught."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(pid: int, sign: int) -> None:
+        assert (pid, sign) == (os.getpid(), signal.SIGKILL)
+        raise Killed
+
+    monkeypatch.setattr(os, "kill", kill)
+    with pytest.raises(Killed):
+        run(FakeAdapter(crash_at=3), STREAM)
+
+
+def test_it_hangs_in_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the request it is told to, it sleeps again and again, whatever wakes it."""
+    slept = []
+
+    class EnoughSeen(BaseException):
+        pass
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise EnoughSeen
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(EnoughSeen):
+        run(FakeAdapter(hang_at=1), STREAM)
+
+
+def test_it_prints_one_line_when_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    """A session's log has something in it."""
+    run(FakeAdapter(), STREAM)
+    assert capsys.readouterr().out == "fake engine: started\n"
+
+
+def test_its_facts_say_that_nothing_is_real() -> None:
+    """Weights and times are named as made up."""
+    builder: Any = Builder("classify")
+    machine = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
+    with FakeAdapter().open(Task(builder, machine, None, 0)) as session:
+        facts = session.facts()
+    assert (facts["cost_model"], facts["weights"]) == ("fake", "none: fake")
+    assert facts["assumptions"]
+
+
+def test_it_supports_all_but_batches_of_prompts() -> None:
+    """Classifying, generating in a single stream and training; ready anywhere."""
+    classify: Any = Builder("classify")
+    generate: Any = Builder("generate")
+    adapter = FakeAdapter()
+    assert adapter.readiness().status == "ready"
+    for builder, scenario in (
+        (classify, OFFLINE),
+        (classify, STREAM),
+        (classify, TRAIN),
+        (generate, STREAM),
+    ):
+        assert adapter.supports(builder, scenario) is None
+    assert adapter.supports(generate, OFFLINE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"latency_s": -1.0},
+        {"jitter": 1.0},
+        {"accuracy": 1.5},
+        {"epochs_to_target": 0},
+    ],
+)
+def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
+    """A negative time, a jitter that could undo one, or a share above one is a wrong request."""
+    with pytest.raises(ConfigError):
+        decode(FakeAdapter, wrong)
+
+
+def test_its_preset_is_its_defaults() -> None:
+    """The configuration names every option, with the value the class has."""
+    preset = yaml.safe_load((CONF / "fake.yaml").read_text())
+    assert preset.pop("name") == "fake"
+    assert set(preset) == {field.name for field in fields(FakeAdapter)}
+    assert decode(FakeAdapter, preset) == FakeAdapter()

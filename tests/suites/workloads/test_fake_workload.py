@@ -1,0 +1,52 @@
+"""The workload of plain integers."""
+
+from dataclasses import replace
+
+import pytest
+
+from accelbench.harness.errors import TrialError
+from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.schema.protocols import Quality, WorkloadBuilder
+from accelbench.suites.workloads.fake import FakeWorkload
+
+
+def test_an_engine_that_echoes_is_always_right() -> None:
+    """The right answer to an integer is itself, and each sample counts once."""
+    samples = FakeWorkload(samples_count=3).samples()
+    batches = [[0, 1], [2, 0]]
+    found = samples.score([(indices, samples.batch(indices)) for indices in batches])
+    assert found == Quality("accuracy", "test", 1.0, 3)
+
+
+def test_only_the_first_answer_to_a_sample_counts() -> None:
+    """A later, better answer does not mend a wrong one."""
+    samples = FakeWorkload(samples_count=2).samples()
+    assert samples.score([([0, 1], [9, 1]), ([0], [0])]) == Quality("accuracy", "test", 0.5, 2)
+    assert samples.score([]) is None
+
+
+def test_prompts_depend_on_the_seed_alone() -> None:
+    """The same seed draws the same prompts, another seed others."""
+    fake = FakeWorkload(task="generate", prompt_tokens=5, output_tokens=3)
+    first, again, other = (fake.prompts(4, seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert {len(p.tokens) for p in first} == {5}
+    assert len({p.id for p in first}) == 4
+
+
+def test_demand_is_linear_in_the_batch_and_in_the_context() -> None:
+    """Twice the batch asks for twice the FLOPs; each decode step for a little more."""
+    fake: WorkloadBuilder = replace(FakeWorkload(), flops_per_sample=10, elements_per_sample=4)
+    demand = DemandOf(fake, "fp32")
+    assert demand.call("forward", batch=1).flops == 10
+    assert demand.call("forward", batch=2).flops == 20
+    assert demand.call("forward", batch=1).moved == 4 * (4 + 1 + 1 + 1)
+    steps = [demand.call("decode", context=c).flops for c in (5, 6, 7)]
+    assert demand.decode(5, 3).flops == sum(steps)
+
+
+def test_it_has_nothing_to_train() -> None:
+    """Training is refused, not faked."""
+    with pytest.raises(TrialError, match="cannot be trained"):
+        FakeWorkload().training(None, 1, 0)
+    assert FakeWorkload().model(None, 0) is None  # type: ignore[func-returns-value]
