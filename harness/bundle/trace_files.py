@@ -99,7 +99,7 @@ def _read_table(name: str, folder: Path) -> pa.Table | None:
     try:
         if path is parquet:
             return _columns(name, pq.ParquetFile(pa.py_buffer(path.read_bytes())).read())
-        return table_of(name, [_row(line) for line in path.read_bytes().splitlines() if line])
+        return table_of(name, [_row(name, line) for line in path.read_bytes().splitlines() if line])
     except (OSError, pa.ArrowException, ValueError, RecursionError) as error:
         raise BundleError(
             f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
@@ -118,10 +118,15 @@ def _columns(name: str, table: pa.Table) -> pa.Table:
     return in_time_order(name, pa.table(columns, schema=TABLES[name]))
 
 
-def _row(line: bytes) -> dict[str, Any]:
+def _row(table: str, line: bytes) -> dict[str, Any]:
     row = json.loads(line)
     if not isinstance(row, dict):
         raise ValueError(f"a line that is no object: {line[:40]!r}")  # noqa: TRY004  (bad data)
-    if isinstance(row.get("id"), int):
-        row["id"] = str(row["id"])
+    for key in ("id", "request"):
+        if isinstance(row.get(key), int):
+            row[key] = str(row[key])
+    for field in TABLES[table]:
+        value = row.get(field.name)
+        if field.type == pa.int64() and isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{field.name} is {value}, not a whole number")
     return row

@@ -24,7 +24,7 @@ LARGEST_UNTRACKED_BYTES = 16 * 1024**2
 MOST_UNTRACKED_BYTES = 64 * 1024**2
 
 # What a checkout's own configuration could run, switched off.
-_SAFE = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat")
+_SAFE = ("core.fsmonitor=false", "core.hooksPath=/dev/null")
 _SAFE_ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",

@@ -130,7 +130,7 @@ def test_numbers_that_are_none_are_an_error(plant: Plant) -> None:
 def test_what_is_not_permitted_is_denied(intel: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that may not be read makes a denied fact."""
 
-    def refuse(path: Path, encoding: str | None = None) -> str:
+    def refuse(path: Path, **_: object) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_text", refuse)
@@ -144,7 +144,7 @@ def test_secrets_of_the_variables_are_nowhere_in_the_snapshot(intel: Roots) -> N
     environ = {
         "CUDA_VISIBLE_DEVICES": "0,1",
         "PYTHONHASHSEED": "7",
-        "MLFLOW_TRACKING_URI": "https://ada:pl4nted@tracking.example/api?token=pl4nted",
+        "MLFLOW_TRACKING_URI": "https://lovelace:pl4nted@tracking.example/api?token=pl4nted",
         "VLLM_API_KEY": "pl4nted",
         "NCCL_AUTH_cookie": "pl4nted",
         "HYDRA_DEMO": "--password pl4nted",
@@ -154,7 +154,7 @@ def test_secrets_of_the_variables_are_nowhere_in_the_snapshot(intel: Roots) -> N
     }
     stored = snapshot(intel, environ)
     text = canonical(stored).decode()
-    for trace in ("pl4nted", "PL4NTED", "API_KEY", "cookie", "HF_TOKEN", "ada"):
+    for trace in ("pl4nted", "PL4NTED", "API_KEY", "cookie", "HF_TOKEN", "lovelace"):
         assert trace not in text
     facts = stored["facts"]
     assert isinstance(facts, dict)

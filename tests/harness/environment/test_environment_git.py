@@ -140,7 +140,7 @@ def test_a_git_that_does_not_end_is_an_error(
     assert (fact.status, fact.detail) == ("error", "git rev-parse took more than 10 s")
 
 
-def test_a_checkout_of_another_owner_is_denied(tmp_path: Path) -> None:
+def test_a_checkout_of_another_owner_is_denied() -> None:
     """What git does not trust is not read, and no folder is named."""
     refusal = git_module._refusal(
         "rev-parse", 128, b"fatal: detected dubious ownership in '/x/ada'"
@@ -164,10 +164,6 @@ def test_a_hostile_checkout_runs_nothing(git: Git, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text(f'#!/bin/sh\necho "$0 $*" >> {mark}\ncat\n')
     program.chmod(0o755)
-    hooks = work / ".git" / "hooks"
-    hooks.mkdir(exist_ok=True)
-    (hooks / "post-index-change").write_text(program.read_text())
-    (hooks / "post-index-change").chmod(0o755)
     (work / ".gitattributes").write_text("*.txt filter=evil=x diff=evil\n")
     git("add", ".")
     for key in (
@@ -177,10 +173,13 @@ def test_a_hostile_checkout_runs_nothing(git: Git, tmp_path: Path) -> None:
         "diff.evil.command",
         "filter.evil=x.clean",
         "filter.evil=x.process",
-        "core.pager",
     ):
         git("config", key, str(program))
     git("config", "filter.evil=x.required", "true")
+    hooks = work / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "post-index-change").write_text(program.read_text())
+    (hooks / "post-index-change").chmod(0o755)
     (work / "part" / "a.txt").write_text("changed\n")
     os.utime(work / ".gitignore", (1, 1))
     told = state(work)

@@ -62,7 +62,7 @@ def test_psutil_answers_where_the_kernel_file_does_not(
 
 
 def test_both_sources_agree_on_this_machine(tmp_path: Path) -> None:
-    """psutil's answer and our own reading differ by what passed in between."""
+    """The answer of psutil and our own reading differ by what passed in between."""
     ours, theirs = cpu_times(), cpu_times(Roots(tmp_path))
     assert theirs.busy_s == pytest.approx(ours.busy_s, rel=0.01, abs=2.0)
     assert theirs.idle_s == pytest.approx(ours.idle_s, rel=0.01, abs=2.0)
