@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted; 2 the request was wrong.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(words)
+    args = _parsed(words)
     args.argv = ["accelbench", *words]
     verb = cast("Verb", import_module(f"accelbench.cli.{args.verb}").command)
     try:
@@ -52,6 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The words as arguments; overrides may stand before and after options."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(words)
+    if rest and (args.verb != "run" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides = [*args.overrides, *rest]
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,6 +25,7 @@ class Campaign:
         overrides: The user's overrides, in order.
         argv: The command line.
         cells: Every resolved cell by name.
+        cell_names: The names in the suite's order.
         cell_hashes: The hash of each cell's identity.
         harness_version: Version of the distribution.
         code_sha256: Digest of the sources of every part.
@@ -41,6 +42,7 @@ class Campaign:
     overrides: tuple[str, ...]
     argv: tuple[str, ...]
     cells: Mapping[str, Cell]
+    cell_names: tuple[str, ...]
     cell_hashes: Mapping[str, str]
     harness_version: str
     code_sha256: str

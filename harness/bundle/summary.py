@@ -67,7 +67,7 @@ class Bundle:
 
     def summaries(self) -> tuple[CellSummary, ...]:
         """All cells that have a trial, in the suite's order."""
-        by_cell: dict[str, list[Record]] = {name: [] for name in self.campaign.cells}
+        by_cell: dict[str, list[Record]] = {name: [] for name in self.campaign.cell_names}
         for record in self.records:
             by_cell.setdefault(record.cell, []).append(record)
         return tuple(

@@ -80,6 +80,7 @@ def ask(
         overrides=tuple(overrides),
         argv=tuple(argv),
         cells=cells,
+        cell_names=tuple(cells),
         cell_hashes=hashes,
         harness_version=harness_version(),
         code_sha256=code_digest(),
