@@ -42,10 +42,10 @@ def lowered(config: Any, phase: str, batch: int, tokens: int, context: int) -> O
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     shape = (batch, heads, context + tokens, size)
-    cache = Cache(layers=[_InPlace(shape, context) for _ in range(config.num_hidden_layers)])
+    kept = Cache(layers=[_InPlace(shape, context) for _ in range(config.num_hidden_layers)])
     return graph_of(
         model,
-        lambda: model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1),
+        lambda: model(ids, past_key_values=kept, use_cache=True, logits_to_keep=1),
         workload="decoder",
         phase=phase,
         batch=batch,
@@ -74,7 +74,7 @@ def _on_meta(geometry: _Geometry) -> Any:
         return AutoModelForCausalLM.from_config(geometry.config, dtype=torch.float32).eval()
 
 
-class _InPlace(DynamicLayer):
+class _InPlace(DynamicLayer):  # type: ignore[misc]  # transformers is untyped here  # type: ignore[misc]  # transformers is read untyped
     """Keys and values of one layer with room for all tokens, as a server keeps them."""
 
     def __init__(self, shape: tuple[int, ...], context: int) -> None:

@@ -198,7 +198,7 @@ def test_a_worker_that_hangs_is_ended_at_its_time_limit(accelbench, tmp_path):
     assert cell["status"] == "failed"
     assert cell["reasons"][0]["code"] == "timeout"
     assert "raise rules.time_limit_s" in cell["reasons"][0]["detail"]
-    assert cell["measurements"]["e2e.service.p50"]["n"] == 1
+    assert cell["measurements"]["e2e.service.p50"]["n"] == 20
 
 
 def _one_cell(folder: Path) -> str:

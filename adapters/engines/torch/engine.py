@@ -34,7 +34,7 @@ class TorchEngine:
         """Parameters of the model, or None while there is none."""
         if "_model" not in self.__dict__:
             return None
-        return sum(parameter.numel() for parameter in self._model.parameters())
+        return int(sum(parameter.numel() for parameter in self._model.parameters()))
 
     def prepare(self, inputs: Any) -> torch.Tensor:
         """Inputs as a tensor on the device, in the model's precision."""
