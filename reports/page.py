@@ -16,7 +16,7 @@ from accelbench.harness.foreign import foreign
 from accelbench.reports.figures import FIGURES, chart, rows_of
 from accelbench.reports.headline import headline
 from accelbench.reports.tables import tables
-from accelbench.reports.wording import reason_lines, told, verdict
+from accelbench.reports.wording import reasons_once, told, verdict
 
 _FACTS = ("cpu.model", "cpu.threads", "os.distribution", "os.kernel_release", "python.version")
 
@@ -97,7 +97,9 @@ def _bundle(bundle: Bundle) -> dict[str, Any]:
         "when": bundle.campaign.started_utc,
         "command": shlex.join(bundle.campaign.argv),
         "machine": _machine(bundle),
-        "reasons": reason_lines(cells),
+        "reasons": [
+            f"{r.level}: {names}: {r.code}: {r.detail}" for r, names in reasons_once(cells)
+        ],
         "cells": [
             {
                 "name": cell.cell,

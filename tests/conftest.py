@@ -40,6 +40,7 @@ def accelbench(tmp_path: Path) -> Command:
     """Runs `accelbench WORDS...` in an empty folder and returns how it ended."""
 
     def command(*words: str, cwd: Path = tmp_path, env: dict[str, str] | None = None) -> Ended:
+        """Stands in for the real `command`."""
         done = subprocess.run(
             [sys.executable, "-m", "accelbench.cli.main", *words],
             capture_output=True,

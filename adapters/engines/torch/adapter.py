@@ -1,8 +1,7 @@
 """The PyTorch adapter: what it can do here, and the session it opens."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar, Literal
@@ -51,20 +50,13 @@ class TorchAdapter:
             return "no workload that generates is trained yet"
         return None
 
-    @contextmanager
-    def open(self, task: Task) -> Iterator[Session]:
+    def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with the model loaded.
 
         Raises:
-            ForeignError: PyTorch or the model cannot be loaded.
-            TrialError: The device is not there.
+            MissingPart: A library that the workload needs is not installed.
+            TrialError: The device is not there, or the workload has no PyTorch model.
         """
-        from accelbench.adapters.engines.torch.session import (  # noqa: PLC0415  (imports torch)
-            TorchSession,
-        )
+        from accelbench.adapters.engines.torch.session import opened  # noqa: PLC0415  (torch)
 
-        session = TorchSession(task, self.device, self.threads, self.dtype)
-        try:
-            yield session
-        finally:
-            session.close()
+        return opened(task, self.device, self.threads, self.dtype)

@@ -1,60 +1,62 @@
 """What PyTorch does for the harness's loops: infer, generate, train."""
 
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from accelbench.harness.schema.protocols import Prompt, Task, Training
+from accelbench.harness.errors import TrialError
+from accelbench.harness.schema.protocols import Prompt, Quality, Task, Training
 
 
 class TorchEngine:
     """Implements the engine protocols of `accelbench.harness.load.engines`.
 
-    The model is built when it is first needed: a trial of training builds its own.
+    Whatever it returns or tells of is finished: on a GPU it waits for the device.
 
     Args:
         task: The workload, its weights and seed.
         device: Where the model lies.
         dtype: Its precision.
+
+    Attributes:
+        parameters: Parameters of the model, shared ones once.
+
+    Raises:
+        TrialError: The workload has no PyTorch model.
     """
 
     def __init__(self, task: Task, device: torch.device, dtype: torch.dtype) -> None:
-        self._task = task
+        self._builder = task.builder
         self._device = device
         self._dtype = dtype
-
-    @cached_property
-    def _model(self) -> Any:
-        model = self._task.builder.model(self._task.weights, self._task.seed)
-        return model.to(self._device, self._dtype).eval()
-
-    def parameters(self) -> int | None:
-        """Parameters of the model, or None while there is none."""
-        if "_model" not in self.__dict__:
-            return None
-        return int(sum(parameter.numel() for parameter in self._model.parameters()))
+        self._model = self._built(task.weights, task.seed).eval()
+        self.parameters = sum(parameter.numel() for parameter in self._model.parameters())
 
     def prepare(self, inputs: Any) -> torch.Tensor:
         """Inputs as a tensor on the device, in the model's precision."""
         return torch.as_tensor(inputs).to(self._device, self._dtype)
 
     @torch.inference_mode()
-    def infer(self, inputs: torch.Tensor) -> torch.Tensor:
-        """One batch; on a GPU the call waits until the outputs are there."""
+    def infer(self, inputs: torch.Tensor) -> Any:
+        """The model's outputs for one batch."""
         outputs = self._model(inputs)
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return cast("torch.Tensor", outputs)
+        self._wait()
+        return outputs
 
     @torch.inference_mode()
     def generate(
         self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
     ) -> None:
-        """Greedy decoding with a key-value cache; the first token comes out of the prefill.
+        """Decodes greedily; a token is told when its id is known on the host."""
+        for _ in self.greedy(prompt, prefilled):
+            token()
 
-        A token is told when its id is known on the host, so the device has finished it.
+    def greedy(self, prompt: Prompt, prefilled: Callable[[], None]) -> Iterator[int]:
+        """The ids of the generated tokens; the first comes out of the prefill.
+
+        The key-value cache is the model's own. An end-of-text token does not stop it.
         """
         ids = torch.tensor([prompt.tokens], device=self._device)
         cache = None
@@ -62,18 +64,42 @@ class TorchEngine:
             answer = self._model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = answer.past_key_values
             if number == 0:
-                if self._device.type == "cuda":
-                    torch.cuda.synchronize(self._device)
+                self._wait()
                 prefilled()
-            chosen = int(answer.logits[0, -1].argmax())
-            token()
-            ids = torch.tensor([[chosen]], device=self._device)
+            ids = answer.logits[:, -1].argmax(dim=-1, keepdim=True)
+            yield int(ids)
 
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, initialised from the seed."""
-        model = self._task.builder.model(None, seed).to(self._device, self._dtype)
-        return self._task.builder.training(model, batch_size, seed)
+        training = self._builder.training(self._built(None, seed), batch_size, seed)
+        return training if self._device.type == "cpu" else _Waited(training, self._wait)
 
-    def close(self) -> None:
-        """Lets go of the model."""
-        self.__dict__.pop("_model", None)
+    def _built(self, weights: Path | None, seed: int) -> Any:
+        model = self._builder.model(weights, seed)
+        if not isinstance(model, torch.nn.Module):
+            raise TrialError("the workload has no PyTorch model", remedy="use another adapter")
+        return model.to(self._device, self._dtype)
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+class _Waited:
+    """A training run on a GPU whose steps are finished when they return."""
+
+    def __init__(self, training: Training, wait: Callable[[], None]) -> None:
+        self._training = training
+        self._wait = wait
+        self.batches = training.batches
+        self.save = training.save
+
+    def step(self, batch: Any) -> int:
+        """One optimiser step; returns the number of samples in it."""
+        size = self._training.step(batch)
+        self._wait()
+        return size
+
+    def evaluate(self) -> Sequence[Quality]:
+        """Quality on each held-out split."""
+        return self._training.evaluate()

@@ -2,7 +2,8 @@
 
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,11 +13,37 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.load.engines import DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain, file_digest
-from accelbench.harness.schema.protocols import Samples, Task, Work
+from accelbench.harness.schema.protocols import Quality, Samples, Task, Work
 from accelbench.harness.schema.recorder import Clock, Recorder, WallClock
 from accelbench.harness.schema.scenario import TrainToTarget
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@contextmanager
+def opened(task: Task, device: str, threads: int, dtype: str) -> Iterator["TorchSession"]:
+    """A session, its model loaded and its threads set; afterwards all is as it was before.
+
+    Args:
+        task: The workload, its weights and seed.
+        device: "cpu" or "cuda".
+        threads: Threads of one operator on the CPU.
+        dtype: "fp32", "bf16" or "fp16".
+
+    Raises:
+        TrialError: The device is not there, or the workload has no PyTorch model.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrialError("PyTorch finds no CUDA device", remedy="use adapter.device=cpu")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    torch.manual_seed(task.seed)
+    try:
+        yield TorchSession(task, torch.device(device), dtype)
+    finally:
+        torch.set_num_threads(before)
+        if device == "cuda":
+            torch.cuda.empty_cache()
 
 
 class TorchSession:
@@ -24,26 +51,17 @@ class TorchSession:
 
     Args:
         task: The workload, its weights and seed.
-        device: "cpu" or "cuda".
-        threads: Threads of one operator on the CPU.
+        device: Where the model lies.
         dtype: Key of the precision.
-
-    Raises:
-        TrialError: The device is not there.
     """
 
-    def __init__(self, task: Task, device: str, threads: int, dtype: str) -> None:
-        if device == "cuda" and not torch.cuda.is_available():
-            raise TrialError("PyTorch finds no CUDA device", remedy="use adapter.device=cpu")
-        torch.set_num_threads(threads)
-        torch.manual_seed(task.seed)
+    def __init__(self, task: Task, device: torch.device, dtype: str) -> None:
         self.clock: Clock = WallClock()
         self.precision = dtype
         self._task = task
-        self._device = torch.device(device)
+        self._device = device
         self._demand = DemandOf(task.builder, dtype)
-        self._engine = TorchEngine(task, self._device, _DTYPES[dtype])
-        self._trained = task.weights is not None
+        self._engine = TorchEngine(task, device, _DTYPES[dtype])
 
     def facts(self) -> Mapping[str, Plain]:
         """PyTorch, device, precision, and where weights and data come from."""
@@ -53,62 +71,56 @@ class TorchSession:
             "device": _device_name(self._device),
             "threads": torch.get_num_threads(),
             "dtype": self.precision,
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
             "timing": "synchronised after each call",
             **self._task.builder.facts(),
+            "parameters": self._engine.parameters,
         }
         if self._task.weights is not None:
             facts["weights"] = "trained in this campaign"
             facts["weights_sha256"] = file_digest(self._task.weights)
-        parameters = self._engine.parameters()
-        if parameters is not None:
-            facts["parameters"] = parameters
         return facts
 
     def execute(self, work: Work, recorder: Recorder) -> None:
         """Runs one trial; the peak of memory is that of the process so far."""
+        builder = self._task.builder
         training = isinstance(work.scenario, TrainToTarget)
-        samples: Samples | None = None
-        if self._task.builder.task == "classify" and not training:
-            found = self._task.builder.samples()
-            samples = found if self._trained else _Unscored(found)
-        drive(
-            self._engine,
-            self._task.builder,
-            samples,
-            None if training else self._demand,
-            work,
-            recorder,
-        )
+        samples = None
+        if builder.task == "classify" and not training:
+            random = builder.facts()["weights"] == "random" and self._task.weights is None
+            samples = _TensorSamples(builder.samples(), scored=not random)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        demand = None if training else self._demand
+        drive(self._engine, builder, samples, demand, work, recorder)
         recorder.counter("rss_peak", _peak_bytes(), "byte")
         if self._device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self._device)
             recorder.counter("device_memory_peak", peak, "byte", "device")
 
-    def close(self) -> None:
-        """Frees what the device holds."""
-        self._engine.close()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
 
+class _TensorSamples:
+    """The samples, for an engine that answers in tensors.
 
-class _Unscored:
-    """The samples for a model with random weights, whose answers are not worth a score."""
+    Args:
+        samples: Those of the workload.
+        scored: Whether the answers are worth a score; those of random weights never are.
+    """
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, *, scored: bool) -> None:
         self._samples = samples
+        self._scored = scored
+        self.count = samples.count
+        self.batch = samples.batch
 
-    @property
-    def count(self) -> int:
-        """How many distinct samples there are."""
-        return self._samples.count
-
-    def batch(self, indices: Sequence[int]) -> Any:
-        """The inputs of these samples."""
-        return self._samples.batch(indices)
-
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> None:
-        """A random model never carries an accuracy."""
+    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+        """Quality of the answers, or None where the weights are random."""
+        if not self._scored:
+            return None
+        return self._samples.score(
+            [(indices, answer.float().cpu().numpy()) for indices, answer in answered]
+        )
 
 
 def _device_name(device: torch.device) -> str:

@@ -133,7 +133,10 @@ def test_samples_that_are_no_integers_are_refused() -> None:
     """It cannot answer a real model's inputs, and says which workload it can."""
 
     class Texts(Integers):
+        """Stands in for `Texts` of the real one."""
+
         def batch(self, indices: Sequence[int]) -> Any:
+            """Stands in for `batch` of the real one."""
             return ["text"] * len(indices)
 
     builder = Builder("classify")
@@ -219,9 +222,10 @@ def test_it_crashes_by_killing_its_own_process(monkeypatch: pytest.MonkeyPatch) 
     """At the request it is told to, its own process gets a signal that cannot be caught."""
 
     class Killed(BaseException):
-        pass
+        """Stands in for `Killed` of the real one."""
 
     def kill(pid: int, sign: int) -> None:
+        """Stands in for `kill` of the real one."""
         assert (pid, sign) == (os.getpid(), signal.SIGKILL)
         raise Killed
 
@@ -235,9 +239,10 @@ def test_it_hangs_in_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     slept = []
 
     class EnoughSeen(BaseException):
-        pass
+        """Stands in for `EnoughSeen` of the real one."""
 
     def sleep(seconds: float) -> None:
+        """Stands in for `sleep` of the real one."""
         slept.append(seconds)
         if len(slept) == 3:
             raise EnoughSeen

@@ -161,6 +161,7 @@ def rows(store: Path) -> Query:
     )
 
     def query(text: str) -> Sequence[tuple[Any, ...]]:
+        """Stands in for the real `query`."""
         with closing(sqlite3.connect(store)) as connection:
             return connection.execute(text.replace("RUNS", mine)).fetchall()
 

@@ -16,6 +16,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path, monkeypat
     path.write_bytes(b"old")
 
     def full(descriptor: int) -> None:
+        """Stands in for the real `full`."""
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)

@@ -92,6 +92,7 @@ def plant(tmp_path: Path) -> Plant:
     """Writes files at their places in a made-up file system."""
 
     def write(tree: Mapping[str, str]) -> Roots:
+        """Stands in for the real `write`."""
         roots = Roots(tmp_path / "machine")
         for place, text in tree.items():
             roots.path(place).parent.mkdir(parents=True, exist_ok=True)

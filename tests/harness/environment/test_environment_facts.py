@@ -131,6 +131,7 @@ def test_what_is_not_permitted_is_denied(intel: Roots, monkeypatch: pytest.Monke
     """A file that may not be read makes a denied fact."""
 
     def refuse(path: Path, **_: object) -> str:
+        """Stands in for the real `refuse`."""
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_text", refuse)

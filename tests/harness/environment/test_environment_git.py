@@ -24,6 +24,7 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     work = tmp_path / "work"
 
     def run(*arguments: str) -> str:
+        """Stands in for the real `run`."""
         who = ("-c", "user.name=x", "-c", "user.email=x@host.example")
         command = ["git", *who, *arguments]
         return subprocess.run(command, cwd=work, check=True, capture_output=True, text=True).stdout
@@ -133,6 +134,7 @@ def test_a_git_that_does_not_end_is_an_error(
     git("status")
 
     def late(*_: object, **__: object) -> None:
+        """Stands in for the real `late`."""
         raise subprocess.TimeoutExpired("git", 10.0)
 
     monkeypatch.setattr(subprocess, "run", late)

@@ -45,6 +45,7 @@ def values() -> Callable[..., dict[str, float | None]]:
     """The value of each metric of a trace, by name."""
 
     def found(trace: Trace, platform: Platform | None = None) -> dict[str, float | None]:
+        """Stands in for the real `found`."""
         return {name: item.value for name, item in measure(trace, platform).items()}
 
     return found
@@ -55,7 +56,10 @@ def machine() -> Callable[[float, float | None], Platform]:
     """A sheet with a peak at fp32 (FLOP/s) and a main memory bandwidth (byte/s)."""
 
     def sheet(peak: float, bandwidth: float | None) -> Platform:
+        """Stands in for the real `sheet`."""
+
         def figure(value: float) -> Figure:
+            """Stands in for the real `figure`."""
             return Figure(value, "made up for a test", "estimate")
 
         level = MemoryLevel("DRAM", figure(bandwidth) if bandwidth else None, None)

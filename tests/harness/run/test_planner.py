@@ -48,6 +48,7 @@ def test_the_order_is_random_seeded_and_different_in_each_round(cells, tmp_path)
     """The same round has the same order; rounds differ among themselves."""
 
     def order(number: int) -> tuple[str, ...]:
+        """Stands in for the real `order`."""
         jobs = plan_round(cells, [(name, number) for name in cells], number, {}, tmp_path)
         return tuple(trial.cell for job in jobs for trial in job.trials)
 
