@@ -92,6 +92,7 @@ class Decoder:
                 "weights": "real",
                 "weights_source": list(source.files),
                 "weights_sha256": source.sha256(),
+                "weights_format": source.format,
                 "tokenizer": f"of {source.name}",
             }
             if source

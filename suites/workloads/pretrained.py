@@ -36,6 +36,11 @@ class Pretrained:
         """Name of the folder or the file, without what lies above it."""
         return self.gguf or self.folder.name
 
+    @property
+    def format(self) -> str:
+        """How the weights are stored, and what becomes of them."""
+        return "GGUF, quantised weights expanded" if self.gguf else "safetensors"
+
     def sha256(self) -> str:
         """Digest of the weights file; of several, the digest of their digests by name.
 
@@ -110,8 +115,9 @@ def model(source: Pretrained) -> Any:
     """
     require_reader(source)
     import torch  # noqa: PLC0415  (slow to import)
-    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415  (likewise)
+    from transformers import AutoModelForCausalLM, GgufConfig, logging  # noqa: PLC0415  (likewise)
 
+    logging.disable_progress_bar()
     how = {"quantization_config": GgufConfig(dequantize=True)} if source.gguf else {}
     with foreign("loading the weights", where=source.name):
         return AutoModelForCausalLM.from_pretrained(

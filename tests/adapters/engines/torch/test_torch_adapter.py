@@ -1,0 +1,83 @@
+"""What the PyTorch adapter says of itself, without PyTorch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from accelbench.adapters.engines.torch import adapter as module
+from accelbench.adapters.engines.torch.adapter import TorchAdapter
+from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
+from accelbench.suites.workloads.decoder import Decoder
+from accelbench.suites.workloads.digits_cnn import DigitsCnn
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretends which modules and commands are installed."""
+
+    def has(*names):
+        monkeypatch.setattr(module, "find_spec", lambda name: name if name in names else None)
+        monkeypatch.setattr(
+            module.shutil, "which", lambda name: f"/bin/{name}" if name in names else None
+        )
+
+    return has
+
+
+def test_asking_for_readiness_and_loading_every_workload_imports_no_engine():
+    """A plan can be made on a machine that has no PyTorch."""
+    program = (
+        "import sys\n"
+        "from accelbench.adapters.engines.torch.adapter import TorchAdapter\n"
+        "from accelbench.suites.workloads.decoder import Decoder\n"
+        "from accelbench.suites.workloads.digits_cnn import DigitsCnn\n"
+        "from accelbench.suites.workloads.fake import FakeWorkload\n"
+        "TorchAdapter().readiness(); TorchAdapter(device='cuda').readiness()\n"
+        "Decoder().prompts(1, 0); DigitsCnn()\n"
+        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_pytorch_it_is_missing_and_a_command_brings_it(machine):
+    """The remedy can be pasted."""
+    machine()
+    ready = TorchAdapter().readiness()
+    assert (ready.status, ready.remedy) == ("missing", 'pip install "accelbench[torch]"')
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "status"),
+    [
+        ("cpu", (), "ready"),
+        ("cuda", (), "absent"),
+        ("cuda", ("nvidia-smi",), "ready"),
+        ("cuda", ("rocm-smi",), "ready"),
+    ],
+)
+def test_a_gpu_is_absent_until_a_driver_is_found(machine, device, there, status):
+    """The CPU needs only the library."""
+    machine("torch", "transformers", *there)
+    assert TorchAdapter(device=device).readiness().status == status
+
+
+def test_it_does_what_its_loops_can_do_and_says_what_they_cannot():
+    """A decoder streams; a classifier does everything."""
+    offline = Offline("offline", 8, 64)
+    stream = SingleStream("single_stream", 4)
+    training = TrainToTarget("train_to_target", "accuracy", 0.9, 32, 2)
+    adapter = TorchAdapter()
+    assert [adapter.supports(DigitsCnn(), s) for s in (offline, stream, training)] == [None] * 3
+    assert adapter.supports(Decoder(), stream) is None
+    assert "offline" in adapter.supports(Decoder(), offline)
+    assert "trained" in adapter.supports(Decoder(), training)
+
+
+def test_no_thread_is_too_few():
+    """Threads start at one."""
+    with pytest.raises(ValueError, match="at least 1"):
+        TorchAdapter(threads=0)
