@@ -1,28 +1,66 @@
-"""The page: one HTML file with all figures inside, and their files beside it."""
+"""The page: one HTML file that needs nothing else, with figures and tables as files beside it."""
 
 import json
+import os
 import shlex
-from collections.abc import Sequence
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from accelbench.harness.bundle.layout import ENVIRONMENT
-from accelbench.harness.bundle.storage import write_file
-from accelbench.harness.bundle.summary import Bundle
+from accelbench.harness.bundle.storage import storing, write_file
+from accelbench.harness.bundle.summary import Bundle, CellSummary
 from accelbench.harness.errors import MissingPart, OutputRefused
 from accelbench.harness.foreign import foreign
-from accelbench.reports.figures import FIGURES, chart, rows_of
+from accelbench.harness.metrics.catalogue import catalogue
+from accelbench.harness.metrics.registry import Definition
+from accelbench.harness.schema.measurement import EnergyNote
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.record import Status
+from accelbench.reports.drawing import inlined, rendered
+from accelbench.reports.figures import FIGURES, drawing
 from accelbench.reports.headline import headline
-from accelbench.reports.tables import tables
-from accelbench.reports.wording import reasons_once, told, verdict
+from accelbench.reports.machine import changed, code, machine
+from accelbench.reports.shown import Shown, marks, over_cells, shown_cells
+from accelbench.reports.tables import TABLES, tables
+from accelbench.reports.wording import (
+    ENERGY_MARK,
+    count,
+    energy_told,
+    intervals_told,
+    reasons_once,
+    told,
+    value_told,
+    verdict,
+    what,
+)
 
-_FACTS = ("cpu.model", "cpu.threads", "os.distribution", "os.kernel_release", "python.version")
+_EXTRA = ("altair", "jinja2", "vl_convert", "pandas")
+_FIGURE_ENDINGS = ("svg", "png", "pdf")
+_TABLE_ENDINGS = ("csv", "md", "tex")
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure on the page.
+
+    Attributes:
+        name: Name of its files.
+        title: What it shows.
+        caption: What is drawn and how it was obtained.
+        svg: To be put into the page; empty where there is none.
+        lacks: Why there is none.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    lacks: str
 
 
 def write_report(bundles: Sequence[Bundle], out: Path) -> Path:
-    """Writes page, figures and tables.
+    """Writes the page, the figures as SVG, PNG and PDF, and the tables as CSV, Markdown and LaTeX.
 
     Args:
         bundles: What is reported.
@@ -33,99 +71,139 @@ def write_report(bundles: Sequence[Bundle], out: Path) -> Path:
 
     Raises:
         MissingPart: The extra `report` is not installed.
-        OutputRefused: The folder cannot be made.
+        BundleError: What a bundle tells of its machine cannot be read.
+        OutputRefused: The folder cannot be made or written.
         StorageError: The disk refused.
     """
-    for module in ("altair", "jinja2", "vl_convert"):
-        if find_spec(module) is None:
-            raise MissingPart(
-                f"{module} is not installed", remedy='pip install "accelbench[report]"'
-            )
+    _demand_extra()
+    _make(out)
+    shown = shown_cells(bundles)
+    for table in tables(shown):
+        for ending, content in table.files().items():
+            write_file(out / "tables" / f"{table.name}.{ending}", content)
+    figures = [_figure(name, shown, out / "figures") for name in FIGURES]
+    page = out / "index.html"
+    write_file(page, _page(bundles, shown, figures).encode())
+    return page
+
+
+def _demand_extra() -> None:
+    missing = [module for module in _EXTRA if find_spec(module) is None]
+    if missing:
+        raise MissingPart(
+            f"a report needs {', '.join(missing)}", remedy='pip install "accelbench[report]"'
+        )
+
+
+def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputRefused(
             f"cannot write there: {error.strerror}", where=str(out), remedy="choose another --out"
         ) from error
-    for table in tables(bundles):
-        for ending, text in (
-            ("csv", table.csv()),
-            ("md", table.markdown()),
-            ("tex", table.latex()),
-        ):
-            write_file(out / "tables" / f"{table.name}.{ending}", text.encode())
-    figures = [_figure(name, bundles, out / "figures") for name in FIGURES]
-    page = out / "index.html"
-    write_file(page, _page(bundles, figures).encode())
-    return page
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise OutputRefused("not writable", where=str(out), remedy="choose another --out")
 
 
-def _figure(name: str, bundles: Sequence[Bundle], folder: Path) -> dict[str, str]:
-    """Draws a figure into three files; returns it for the page, or what it lacks."""
-    rows = [row for bundle in bundles for row in rows_of(name, bundle)]
-    if not rows:
-        return {"name": name, "caption": FIGURES[name], "svg": "", "lacks": "no valid cell has it"}
-    import vl_convert as vlc  # noqa: PLC0415  (an extra)
-
-    with foreign("drawing a figure", where=name):
-        spec: Any = chart(name, rows).to_dict()
-        svg: str = vlc.vegalite_to_svg(spec)
-        png: bytes = vlc.vegalite_to_png(spec, scale=2)
-        pdf: bytes = vlc.vegalite_to_pdf(spec)
-    write_file(folder / f"{name}.svg", svg.encode())
-    write_file(folder / f"{name}.png", png)
-    write_file(folder / f"{name}.pdf", pdf)
-    return {"name": name, "caption": FIGURES[name], "svg": svg, "lacks": ""}
+def _figure(name: str, shown: Sequence[Shown], folder: Path) -> _Figure:
+    """Draws a figure and writes its files; those of an earlier report go if it lacks its data."""
+    drawn, title = drawing(name, shown), FIGURES[name]
+    if drawn.chart is None:
+        with storing(folder):
+            for ending in _FIGURE_ENDINGS:
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
+        return _Figure(name, title, "", "", drawn.lacks)
+    content = rendered(drawn.chart, name)
+    for ending, data in content.items():
+        write_file(folder / f"{name}.{ending}", data)
+    svg = inlined(content["svg"].decode(), f"figure-{name}", title)
+    return _Figure(name, title, drawn.caption, svg, "")
 
 
-def _page(bundles: Sequence[Bundle], figures: Sequence[dict[str, str]]) -> str:
+def _page(bundles: Sequence[Bundle], shown: Sequence[Shown], figures: Sequence[_Figure]) -> str:
     import jinja2  # noqa: PLC0415  (an extra)
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    text = (files("accelbench.reports") / "templates" / "page.html.j2").read_text()
-    return environment.from_string(text).render(
-        bundles=[_bundle(bundle) for bundle in bundles], figures=figures
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("accelbench.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters.update(
+        told=told,
+        value_told=value_told,
+        verdict=verdict,
+        what=what,
+        headline=headline,
+        count=count,
+        command=shlex.join,
+        plain=_plain,
+        machine=machine,
+        changed=changed,
+        code=code,
+        energies=_energies,
+        moment=_moment,
+        tally=_tally,
+        reasons_once=reasons_once,
+        mark=ENERGY_MARK.__getitem__,
+    )
+    numbers = [found for one in shown for found in headline(one.cell).values()]
+    with foreign("writing the page"):
+        return environment.get_template("page.html.j2").render(
+            bundles=list(zip(marks(bundles), bundles, strict=True)),
+            shown=shown,
+            several=over_cells(shown),
+            figures=figures,
+            tables=TABLES,
+            figure_endings=_FIGURE_ENDINGS,
+            table_endings=_TABLE_ENDINGS,
+            intervals=intervals_told(numbers),
+            energy=energy_told(numbers),
+            definitions=_definitions(shown),
+        )
 
 
-def _bundle(bundle: Bundle) -> dict[str, Any]:
-    cells = bundle.summaries()
-    return {
-        "suite": bundle.campaign.suite,
-        "id": bundle.id or "none: the campaign is not finished",
-        "path": str(bundle.path),
-        "when": bundle.campaign.started_utc,
-        "command": shlex.join(bundle.campaign.argv),
-        "machine": _machine(bundle),
-        "reasons": [
-            f"{r.level}: {names}: {r.code}: {r.detail}" for r, names in reasons_once(cells)
-        ],
-        "cells": [
-            {
-                "name": cell.cell,
-                "evidence": cell.evidence,
-                "what": f"{cell.workload} on {cell.adapter}, {cell.platform}",
-                "verdict": verdict(cell),
-                "headline": [(name, told(found)) for name, found in headline(cell).items()],
-                "all": [
-                    (name, told(found), found.n, found.reason or "")
-                    for name, found in cell.measurements.items()
-                ],
-                "engine": _engine(bundle, cell.cell),
-            }
-            for cell in cells
-        ],
-    }
+def _energies(cell: CellSummary) -> Mapping[EnergyNote, str]:
+    """How the cell's energies were obtained, each way with the metrics it holds for."""
+    ways: dict[EnergyNote, list[str]] = {}
+    for name, found in cell.measurements.items():
+        if found.energy is not None:
+            ways.setdefault(found.energy, []).append(name)
+    return {note: ", ".join(names) for note, names in ways.items()}
 
 
-def _engine(bundle: Bundle, cell: str) -> list[tuple[str, str]]:
-    facts = next(record.engine for record in bundle.records if record.cell == cell)
-    return [(key, json.dumps(value, ensure_ascii=False)) for key, value in facts.items()]
+def _definitions(shown: Sequence[Shown]) -> list[Definition]:
+    """The definitions of all metrics on the page."""
+    names = {name for one in shown for name in one.cell.measurements}
+    names |= {name for _, item in over_cells(shown) for name in item.measurements}
+    return [
+        found
+        for found in catalogue()
+        if found.name in names
+        or ("<" in found.name and any(n.startswith(found.name.partition("<")[0]) for n in names))
+    ]
 
 
-def _machine(bundle: Bundle) -> str:
-    path = bundle.path / ENVIRONMENT / "before.json"
-    if not path.is_file():
-        return "not recorded"
-    facts = json.loads(path.read_bytes())["facts"]
-    return ", ".join(str(facts[name]["value"]) for name in _FACTS if name in facts)
+def _tally(cells: Sequence[CellSummary]) -> list[tuple[Status, int]]:
+    """How many cells are valid, invalid and failed."""
+    statuses = [cell.status for cell in cells]
+    every: tuple[Status, ...] = ("valid", "invalid", "failed")
+    return [(status, statuses.count(status)) for status in every if status in statuses]
+
+
+def _plain(value: Plain) -> str:
+    """Plain data as a person reads it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, Sequence):
+        return ", ".join(_plain(item) for item in value)
+    return json.dumps(value)
+
+
+def _moment(utc: str) -> str:
+    """An instant in ISO 8601, to the minute."""
+    return f"{utc[:16].replace('T', ' ')} UTC"

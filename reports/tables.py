@@ -1,111 +1,114 @@
-"""Tables of a report as CSV, Markdown and LaTeX."""
+"""Tables of a report as CSV for programs, Markdown and LaTeX for readers."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from accelbench.harness.bundle.summary import Bundle, CellSummary
+from accelbench.harness.schema.measurement import Measurement
 from accelbench.reports.headline import headline
-from accelbench.reports.wording import told, verdict
+from accelbench.reports.shown import Shown, over_cells
+from accelbench.reports.wording import told, verdict, what
 
-_TEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "µ": r"\textmu{}",
-    }
-)
+Row = Mapping[str, Any]
+
+TABLES = ("cells", "measurements")
+"""Names of the tables."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text.
+    """A table with values at full precision and, in `reads`, as a person reads them.
 
     Attributes:
         name: Name of its files.
-        head: The columns.
-        rows: The cells.
+        rows: All with the same columns; None where there is nothing.
+        reading: The columns for people.
     """
 
     name: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: Sequence[Row]
+    reading: Sequence[str]
 
-    def csv(self) -> str:
-        """As CSV."""
-        sink = io.StringIO()
-        csv.writer(sink, lineterminator="\n").writerows([self.head, *self.rows])
-        return sink.getvalue()
+    def files(self) -> dict[str, bytes]:
+        """The table as bytes, by file ending."""
+        import pandas as pd  # noqa: PLC0415  (slow to import)
 
-    def markdown(self) -> str:
-        """As a Markdown table."""
-        lines = [self.head, tuple("---" for _ in self.head), *self.rows]
-        return "".join(
-            "| " + " | ".join(text.replace("|", r"\|") for text in row) + " |\n" for row in lines
-        )
+        frame = pd.DataFrame(list(self.rows), dtype=object)
+        read = frame.reindex(columns=list(self.reading))
+        return {
+            "csv": frame.to_csv(index=False, lineterminator="\n").encode(),
+            "md": self._markdown().encode(),
+            "tex": read.to_latex(index=False, escape=True, longtable=True).encode(),
+        }
 
-    def latex(self) -> str:
-        """As a LaTeX table with the rules of booktabs."""
-        body = [" & ".join(text.translate(_TEX) for text in row) + r" \\" for row in self.rows]
-        head = " & ".join(text.translate(_TEX) for text in self.head) + r" \\"
-        columns = "l" * len(self.head)
-        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    def _markdown(self) -> str:
+        head = [list(self.reading), ["---"] * len(self.reading)]
+        body = [[str(row[column]) for column in self.reading] for row in self.rows]
+        lines = (" | ".join(_plain(text) for text in line) for line in (*head, *body))
+        return "".join(f"| {line} |\n" for line in lines)
 
 
-def tables(bundles: Sequence[Bundle]) -> tuple[Table, Table]:
-    """The cells with their main numbers, and every measurement of every cell."""
-    cells = [(bundle, cell) for bundle in bundles for cell in bundle.summaries()]
-    return (
-        Table(
-            "cells",
-            ("suite", "cell", "evidence", "workload", "adapter", "platform", "numbers", "verdict"),
-            tuple(_cell(bundle, cell) for bundle, cell in cells),
-        ),
-        Table(
-            "measurements",
-            ("suite", "cell", "metric", "value", "unit", "low", "high", "n", "energy", "reason"),
-            tuple(row for bundle, cell in cells for row in _measurements(bundle, cell)),
-        ),
-    )
-
-
-def _cell(bundle: Bundle, cell: CellSummary) -> tuple[str, ...]:
-    numbers = "; ".join(f"{name} {told(found)}" for name, found in headline(cell).items())
-    return (
-        bundle.campaign.suite,
-        cell.cell,
-        cell.evidence,
-        cell.workload,
-        cell.adapter,
-        cell.platform,
-        numbers,
-        verdict(cell),
-    )
-
-
-def _measurements(bundle: Bundle, cell: CellSummary) -> list[tuple[str, ...]]:
-    return [
-        (
-            bundle.campaign.suite,
-            cell.cell,
-            name,
-            "" if found.value is None else repr(found.value),
-            found.unit,
-            repr(found.interval.low) if found.interval else "",
-            repr(found.interval.high) if found.interval else "",
-            str(found.n),
-            found.energy.quality if found.energy else "",
-            found.reason or "",
-        )
-        for name, found in cell.measurements.items()
+def tables(shown: Sequence[Shown]) -> tuple[Table, Table]:
+    """The cells with their main numbers, and every measurement."""
+    main = [
+        {**_cell(one), **_number(name, found)} for one in shown for name, found in _numbers(one)
     ]
+    return (
+        Table("cells", main, ("cell", "evidence", "what", "metric", "reads", "verdict")),
+        Table("measurements", _all(shown), ("cell", "evidence", "metric", "reads", "n", "reason")),
+    )
+
+
+def _numbers(one: Shown) -> list[tuple[str, Measurement | None]]:
+    return [*headline(one.cell).items()] or [("-", None)]
+
+
+def _all(shown: Sequence[Shown]) -> list[Row]:
+    rows: list[Row] = [
+        {**_cell(one), **_number(name, found)}
+        for one in shown
+        for name, found in one.cell.measurements.items()
+    ]
+    rows += [
+        {**_cell(cells[0]), "cell": " + ".join(one.label for one in cells), **_number(name, found)}
+        for cells, item in over_cells(shown)
+        for name, found in item.measurements.items()
+    ]
+    return rows
+
+
+def _cell(one: Shown) -> Row:
+    return {
+        "suite": one.bundle.campaign.suite,
+        "bundle": one.bundle.id,
+        "cell": one.label,
+        "evidence": one.cell.evidence,
+        "what": what(one.cell),
+        "workload": one.cell.workload,
+        "adapter": one.cell.adapter,
+        "platform": one.cell.platform,
+        "verdict": verdict(one.cell),
+    }
+
+
+def _number(name: str, found: Measurement | None) -> Row:
+    interval = found.interval if found else None
+    energy = found.energy if found else None
+    return {
+        "metric": name,
+        "reads": told(found) if found else "no measurement",
+        "value": found.value if found else None,
+        "unit": found.unit if found else None,
+        "n": found.n if found else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "level": interval.level if interval else None,
+        "method": interval.method if interval else None,
+        "energy": energy.quality if energy else None,
+        "scope": energy.scope if energy else None,
+        "reason": (found.reason or "") if found else "the cell has no valid trial",
+    }
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

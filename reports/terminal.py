@@ -71,14 +71,14 @@ def _derived(bundle: Bundle) -> list[str]:
     lines: list[str] = []
     for item in derive(bundle.campaign, bundle.records):
         cells = dict.fromkeys(name.rpartition("/")[0] for name in item.inputs)
-        lines += ["", f"{item.name} over {', '.join(cells)}"]
+        lines += ["", f"{item.name} over {', '.join(cells) or 'no valid cell'}"]
         lines += [f"{_GAP}{name}{_GAP}{told(found)}" for name, found in item.measurements.items()]
     return lines
 
 
 def _reasons(cells: Sequence[CellSummary]) -> list[str]:
     lines = [
-        f"{reason.level}: {reason.code} ({names}): {reason.detail}"
+        f"{reason.level}: {names}: {reason.code}: {reason.detail}"
         for reason, names in reasons_once(cells)
     ]
     return ["", *lines] if lines else []

@@ -60,7 +60,7 @@ def verdict(cell: CellSummary) -> str:
     """Valid, invalid or failed, with the code that made it so or the count of warnings."""
     decisive = [reason.code for reason in cell.reasons if reason.level == cell.status]
     if decisive:
-        return f"{cell.status}: {decisive[0]}"
+        return cell.status if decisive[0] == cell.status else f"{cell.status}: {decisive[0]}"
     warnings = sum(reason.level == "warning" for reason in cell.reasons)
     return f"{cell.status} ({count(warnings, 'warning')})" if warnings else cell.status
 
@@ -120,6 +120,6 @@ def _with_interval(value: float, interval: Interval, factor: float) -> str:
 
 
 def _rounded(half: float) -> str:
-    """Two significant digits, written out."""
+    """Two significant digits, written out unless that takes too many."""
     digits = 1 - math.floor(math.log10(half))
-    return f"{round(half, digits):.{min(max(0, digits), _MOST_DECIMALS)}f}"
+    return f"{half:.1g}" if digits > _MOST_DECIMALS else f"{round(half, digits):.{max(0, digits)}f}"

@@ -1,0 +1,118 @@
+"""The roofline of each platform that has one, with the cells that ran on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from accelbench.harness.units import human
+from accelbench.reports.drawing import DASHES, EVIDENCE, GREY, WIDTH, Drawing, axis_of, class_styles
+from accelbench.reports.shown import Shown, not_drawn, valid
+
+_AROUND = 8.0
+
+
+@dataclass(frozen=True)
+class Roof:
+    """Two ceilings of a sheet.
+
+    Attributes:
+        name: Platform and precision.
+        peak: FLOP/s.
+        bandwidth: byte/s.
+    """
+
+    name: str
+    peak: float
+    bandwidth: float
+
+    @property
+    def told(self) -> str:
+        """Its name and ceilings."""
+        ceilings = f"{human(self.peak, 'FLOP/s')}, {human(self.bandwidth, 'byte/s')}"
+        return f"{self.name}: {ceilings}"
+
+    def allows(self, intensity: float) -> float:
+        """FLOP/s at an intensity in FLOP/byte (survey, eq. 14)."""
+        return min(self.peak, intensity * self.bandwidth)
+
+
+def draw(shown: Sequence[Shown]) -> Drawing:
+    """Achieved FLOP/s over operational intensity, under the roof of the sheet.
+
+    Raises:
+        BundleError: A trace cannot be read.
+    """
+    placed = [one for one in valid(shown) if one.value("intensity") and one.value("flops.achieved")]
+    roofs = {one.label: roof for one in placed if (roof := _roof(one))}
+    drawn = [one for one in placed if one.label in roofs]
+    roofless = [f"{one.label} ({_why(one)})" for one in placed if one.label not in roofs]
+    without = f"Left out: {', '.join(roofless)}. " if roofless else ""
+    if not drawn:
+        lacks = "no valid cell ran on a platform whose sheet gives a roofline for its precision"
+        return Drawing("", lacks=f"{lacks}. {without}{not_drawn(shown)}")
+    caption = (
+        "Lines: peak and main-memory bandwidth of the platform's sheet, min(peak, intensity x "
+        "bandwidth). Points: FLOP/s of each cell over its operational intensity, bytes by the "
+        "compulsory-traffic model (each operand of an operator moved once). "
+        f"{without}{not_drawn(shown)}"
+    )
+    return Drawing(caption, _chart(drawn, roofs))
+
+
+def _chart(drawn: Sequence[Shown], roofs: Mapping[str, Roof]) -> Any:
+    import altair as alt  # noqa: PLC0415  (an extra)
+
+    points = [_point(one) for one in drawn]
+    unique = list(dict.fromkeys(roofs.values()))
+    ridges = [roof.peak / roof.bandwidth for roof in unique]
+    xs = [point["intensity"] for point in points] + ridges
+    low, high = min(xs) / _AROUND, max(xs) * _AROUND
+    corners = [
+        {"roof": roof.told, "intensity": x, "flops": roof.allows(x)}
+        for roof in unique
+        for x in sorted({low, roof.peak / roof.bandwidth, high})
+    ]
+    x_axis = axis_of([low, high], "operational intensity (FLOP/byte)")
+    y_axis = axis_of([row["flops"] for row in (*corners, *points)], "FLOP/s")
+    x, y = alt.X("intensity:Q", **x_axis), alt.Y("flops:Q", **y_axis)
+    dashes = [DASHES[place % len(DASHES)] for place in range(len(unique))]
+    dash = alt.Scale(domain=[roof.told for roof in unique], range=dashes)
+    lines = (
+        alt.Chart(alt.Data(values=corners))
+        .mark_line(strokeWidth=1.8, color=GREY)
+        .encode(x=x, y=y, strokeDash=alt.StrokeDash("roof:N", scale=dash).legend(columns=1))
+    )
+    styles = class_styles(EVIDENCE, {one.cell.evidence: one.cell.evidence for one in drawn})
+    base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
+    marks = base.mark_point(filled=True, size=100, opacity=1).encode(**styles)
+    labels = base.mark_text(align="left", dx=9, dy=9, fontSize=11).encode(text="label:N")
+    return alt.layer(lines, marks, labels).properties(width=WIDTH, height=320)
+
+
+def _roof(one: Shown) -> Roof | None:
+    """The ceilings at the precision of the cell's traces; None if the sheet lacks one."""
+    platform = one.platform
+    _, seen = next(iter(one.observed()))
+    precision = seen.trace.head.precision
+    peak = platform.peak.get(precision) if precision else None
+    bandwidth = platform.main_bandwidth
+    if peak is None or bandwidth is None:
+        return None
+    return Roof(f"{platform.name}, {precision}", peak.value, bandwidth.value)
+
+
+def _why(one: Shown) -> str:
+    bound = one.cell.measurements.get("roofline.bound")
+    return bound.reason if bound and bound.reason else "the sheet gives no roofline"
+
+
+def _point(one: Shown) -> dict[str, Any]:
+    intensity, flops = one.value("intensity"), one.value("flops.achieved")
+    assert intensity is not None
+    assert flops is not None
+    return {
+        "label": one.label,
+        "kind": one.cell.evidence,
+        "intensity": intensity.value,
+        "flops": flops.value,
+    }

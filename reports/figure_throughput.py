@@ -1,0 +1,95 @@
+"""Throughput of each cell, and what batching gains."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from accelbench.harness.metrics.derived import Derived
+from accelbench.reports.drawing import (
+    EVIDENCE,
+    GREY,
+    WIDTH,
+    Drawing,
+    class_styles,
+    intervals_panel,
+    line_styles,
+    point_of,
+    stacked,
+)
+from accelbench.reports.headline import generates
+from accelbench.reports.shown import Shown, not_drawn, over_cells, valid
+from accelbench.reports.wording import intervals_told
+
+_PANELS = {
+    "tp.samples": "samples a second (sample/s)",
+    "train.samples_per_s": "samples a second in training steps (sample/s)",
+    "tp.decode": "generated tokens a second while decoding (token/s)",
+}
+
+
+def draw(shown: Sequence[Shown]) -> Drawing:
+    """Samples or tokens a second of each cell, measured and simulated told apart by shape."""
+    drawn = [one for one in valid(shown) if one.value(_metric(one))]
+    if not drawn:
+        return Drawing("", lacks=f"there is no valid cell with a throughput. {not_drawn(shown)}")
+    styles = class_styles(EVIDENCE, {one.cell.evidence: one.cell.evidence for one in drawn})
+    panels = [
+        intervals_panel(rows, title, styles)
+        for metric, title in _PANELS.items()
+        if (rows := [_row(one, metric) for one in drawn if _metric(one) == metric])
+    ]
+    found = [measured for one in drawn if (measured := one.value(_metric(one)))]
+    caption = (
+        "Mean over trials, with the interval where it is wider than the point. Shape and colour "
+        f"tell the evidence class. {intervals_told(found)} {not_drawn(shown)}"
+    )
+    return Drawing(caption, stacked(panels))
+
+
+def draw_batching(shown: Sequence[Shown]) -> Drawing:
+    """Batching efficiency over the batch size, a line for each sweep."""
+    import altair as alt  # noqa: PLC0415  (an extra)
+
+    rows = [row for cells, item in over_cells(shown) for row in _efficiencies(cells, item)]
+    if not rows:
+        return Drawing("", lacks="no batch size is swept with a valid cell at batch size 1")
+    x = alt.X("batch:Q", title="batch size (samples)", scale=alt.Scale(type="log", base=2))
+    x = x.axis(values=sorted({row["batch"] for row in rows}))
+    top = max(1.0, *(row["value"] for row in rows)) * 1.1
+    y = alt.Y("value:Q", title="batching efficiency (1 = ideal)", scale=alt.Scale(domain=[0, top]))
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=y)
+    lines = base.mark_line().encode(**line_styles([row["sweep"] for row in rows], "sweep"))
+    points = base.mark_point(filled=True, size=60, color=GREY, opacity=1)
+    text = base.mark_text(align="left", dx=8, dy=-9).encode(text="told:N")
+    ideal = alt.Chart(alt.Data(values=[{"value": 1}])).mark_rule(strokeDash=[5, 4]).encode(y=y)
+    chart = (ideal + lines + points + text).properties(width=WIDTH, height=220)
+    caption = (
+        "Throughput at a batch size over that many times the throughput at batch size 1, over "
+        f"{'; '.join(dict.fromkeys(row['sweep'] for row in rows))}. A ratio of means over trials; "
+        "no interval is computed for it. Dashed: the ideal, a whole batch in the time of one sample."
+    )
+    return Drawing(caption, chart)
+
+
+def _metric(one: Shown) -> str:
+    if one.cell.scenario == "train_to_target":
+        return "train.samples_per_s"
+    return "tp.decode" if generates(one.cell) else "tp.samples"
+
+
+def _row(one: Shown, metric: str) -> dict[str, Any]:
+    found = one.value(metric)
+    assert found is not None
+    return {"label": one.label, "kind": one.cell.evidence, **point_of(found)}
+
+
+def _efficiencies(cells: Sequence[Shown], item: Derived) -> list[dict[str, Any]]:
+    return [
+        {
+            "batch": int(name.rpartition(".")[2]),
+            "value": found.value,
+            "told": f"{found.value:.3g}",
+            "sweep": ", ".join(one.label for one in cells),
+        }
+        for name, found in item.measurements.items()
+        if found.value is not None
+    ]

@@ -1,0 +1,98 @@
+"""Tokens over time: prefill and decode of each generating cell, from the raw traces."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.units import NS_PER_S
+from accelbench.reports.drawing import BLUE, VERMILION, WIDTH, Drawing, axis_of, stacked
+from accelbench.reports.headline import generates
+from accelbench.reports.shown import Shown, not_drawn, valid
+from accelbench.reports.wording import intervals_told, value_told
+
+_MOST_REQUESTS = 40
+_FIRST, _EACH = "ttft.response.p50", "tpot.p50"
+
+
+def draw(shown: Sequence[Shown]) -> Drawing:
+    """When the tokens of single requests arrived, with time to first token and time per token.
+
+    Raises:
+        BundleError: A trace cannot be read.
+    """
+    cells = [one for one in shown if generates(one.cell) or not one.cell.measurements]
+    drawn = [one for one in valid(cells) if one.value(_FIRST) and one.value(_EACH)]
+    if not drawn:
+        lacks = "there is no valid cell whose tokens arrived one by one"
+        return Drawing("", lacks=f"{lacks}. {not_drawn(cells)}")
+    found = [one.value(name) for one in drawn for name in (_FIRST, _EACH)]
+    caption = (
+        "Tokens received after the instant a request was due; thin lines are single requests of "
+        f"the first trial (at most {_MOST_REQUESTS}), from the raw trace. Shaded: prefill, up to "
+        "the first token (TTFT p50). Thick line: decode at the time per output token (TPOT p50). "
+        f"Both are means over trials. {intervals_told(one for one in found if one)} "
+        f"{not_drawn(cells)}"
+    )
+    return Drawing(caption, stacked([_panel(one) for one in drawn]))
+
+
+def _panel(one: Shown) -> Any:
+    import altair as alt  # noqa: PLC0415  (an extra)
+
+    first, each = one.value(_FIRST), one.value(_EACH)
+    assert first is not None
+    assert first.value is not None
+    assert each is not None
+    assert each.value is not None
+    _, seen = next(iter(one.observed()))
+    rows = _arrivals(seen)
+    most = max((row["tokens"] for row in rows), default=1)
+    typical = [
+        {"seconds": first.value + each.value * (token - 1), "tokens": token} for token in (1, most)
+    ]
+    ends = [row["seconds"] for row in (*rows, *typical)]
+    axis = axis_of(ends, "time since the request was due", unit="s", ratio=math.inf)
+    x = alt.X("seconds:Q", **axis)
+    y = alt.Y("tokens:Q", title="tokens received", scale=alt.Scale(domain=[0, most * 1.3]))
+    band = alt.Chart(alt.Data(values=[{"from": 0, "to": first.value}]))
+    prefill = band.mark_rect(color=VERMILION, opacity=0.22).encode(
+        x=alt.X("from:Q", **axis), x2="to:Q"
+    )
+    lines = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(interpolate="step-after", strokeWidth=0.7, opacity=0.35, color=BLUE)
+        .encode(x=x, y=y, detail="request:N")
+    )
+    base = alt.Chart(alt.Data(values=typical)).encode(x=x, y=y)
+    decode = base.mark_line(strokeWidth=2.5, color=BLUE)
+    points = base.mark_point(filled=True, size=50, color=BLUE, opacity=1)
+    texts = [
+        f"prefill: first token after {value_told(first)}",
+        f"decode: {value_told(each)} a token",
+    ]
+    said = [
+        alt.Chart(alt.Data(values=[{"text": text}]))
+        .mark_text(align="left", baseline="top")
+        .encode(x=alt.value(6), y=alt.value(4 + 17 * line), text="text:N")
+        for line, text in enumerate(texts)
+    ]
+    return alt.layer(prefill, lines, decode, points, *said).properties(
+        width=WIDTH, height=240, title=one.title
+    )
+
+
+def _arrivals(seen: Observation) -> list[dict[str, float]]:
+    """Time since due and count of tokens at each arrival, of the first requests."""
+    tokens, due = seen.streams, seen.requests.due
+    taken = tokens.request < _MOST_REQUESTS
+    request, at = tokens.request[taken], tokens.at[taken]
+    since = (at - due[request]) / NS_PER_S
+    starts = np.flatnonzero(np.diff(request, prepend=-1))
+    number = np.arange(request.size) - np.repeat(starts, np.diff([*starts, request.size])) + 1
+    return [
+        {"request": int(which), "seconds": float(when), "tokens": int(count)}
+        for which, when, count in zip(request, since, number, strict=True)
+    ]
