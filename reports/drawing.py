@@ -16,14 +16,16 @@ from accelbench.harness.units import human
 from accelbench.reports.wording import ENERGY_MARK, ENERGY_TOLD
 
 WIDTH = 460
-_ROW = 44
-_SHORT = 12
+"""Width of every panel, in pixels: readable on a phone without scrolling."""
+
 INK = "#1b1f24"
 """The one colour of text, axes and grid: on the page it becomes the page's own."""
 
-BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
 GREY = "#7a828e"
 """Readable on white and on black."""
+
+BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [12, 4])
 
 EVIDENCE = {
     "measured": ("circle", BLUE),
@@ -43,8 +45,9 @@ ENERGY = {
 
 ENERGY_NAMES = {key: f"{ENERGY_MARK[key]} ({ENERGY_TOLD[key]})" for key in ENERGY_MARK}
 
+_ROW = 44
+_SHORT = 12
 _LOG_FROM = 20.0
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [12, 4])
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY)
 
 _CONFIG: Mapping[str, Any] = {

@@ -45,8 +45,7 @@ def draw(shown: Sequence[Shown]) -> Drawing:
     placed = [one for one in valid(shown) if one.value("intensity") and one.value("flops.achieved")]
     roofs = {one.label: roof for one in placed if (roof := _roof(one))}
     drawn = [one for one in placed if one.label in roofs]
-    roofless = [f"{one.label} ({_why(one)})" for one in placed if one.label not in roofs]
-    without = f"Left out: {', '.join(roofless)}. " if roofless else ""
+    without = _without([one for one in placed if one.label not in roofs])
     if not drawn:
         lacks = "no valid cell ran on a platform whose sheet gives a roofline for its precision"
         return Drawing("", lacks=f"{lacks}. {without}{not_drawn(shown)}")
@@ -101,9 +100,15 @@ def _roof(one: Shown) -> Roof | None:
     return Roof(f"{platform.name}, {precision}", peak.value, bandwidth.value)
 
 
-def _why(one: Shown) -> str:
-    bound = one.cell.measurements.get("roofline.bound")
-    return bound.reason if bound and bound.reason else "the sheet gives no roofline"
+def _without(roofless: Sequence[Shown]) -> str:
+    """Which cells have no roof over them and why, as a sentence; empty if all have."""
+    reasons: dict[str, list[str]] = {}
+    for one in roofless:
+        bound = one.cell.measurements.get("roofline.bound")
+        reason = bound.reason if bound and bound.reason else "the sheet gives no roofline"
+        reasons.setdefault(reason, []).append(one.label)
+    told = "; ".join(f"{', '.join(labels)} ({reason})" for reason, labels in reasons.items())
+    return f"Left out: {told}. " if told else ""
 
 
 def _point(one: Shown) -> dict[str, Any]:

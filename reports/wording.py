@@ -122,4 +122,4 @@ def _with_interval(value: float, interval: Interval, factor: float) -> str:
 def _rounded(half: float) -> str:
     """Two significant digits, written out unless that takes too many."""
     digits = 1 - math.floor(math.log10(half))
-    return f"{half:.1g}" if digits > _MOST_DECIMALS else f"{round(half, digits):.{max(0, digits)}f}"
+    return f"{half:.2g}" if digits > _MOST_DECIMALS else f"{round(half, digits):.{max(0, digits)}f}"
