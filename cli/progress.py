@@ -25,6 +25,7 @@ class Progress:
         self._live = self._stream.isatty()
         self._total = 0
         self._done = 0
+        self._waited = False
         self._began = time.monotonic()
         self._times: dict[str, list[float]] = {}
 
@@ -36,7 +37,9 @@ class Progress:
             kept = f"; {event['kept']} were done before" if event["kept"] else ""
             self._line(f"{self._total} trials to do{kept}")
         elif kind == "waiting":
-            self._line("waiting for another accelbench on this machine to end")
+            if not self._waited:
+                self._line("waiting for another accelbench on this machine, session by session")
+            self._waited = True
         elif kind == "trial_started":
             self._began = time.monotonic()
             told = f"{self._place()} {event['cell']} trial {self._of(event)}{self._left()}"

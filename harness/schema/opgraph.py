@@ -14,7 +14,8 @@ class Operator:
         outputs: Shapes of its results.
         dtype: Element type it was recorded in, e.g. "float32".
         flops: Floating-point operations of one occurrence (two for a multiply-add).
-        elements_read: Elements of all operands of one occurrence.
+        elements_read: Elements one occurrence reads: of a look-up the rows taken, of an expanded
+            operand its stored elements, of an operand that is overwritten none.
         elements_written: Elements of all results of one occurrence.
     """
 

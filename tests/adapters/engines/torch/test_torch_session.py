@@ -1,12 +1,10 @@
-"""PyTorch sessions on the CPU, driven by the harness's loops on the wall clock."""
+"""The cells of the suite `smoke` on PyTorch, from the suite to the metrics."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from accelbench.cli.compose import compose_suite
-from accelbench.harness.errors import AccelbenchError
 from accelbench.harness.metrics.catalogue import measure
 from accelbench.harness.run import registry
 from accelbench.harness.run.planner import resolve
@@ -63,13 +61,6 @@ def test_inference_reports_the_accuracy_of_the_trained_weights(cells, trained, t
         assert facts["weights"] == "trained in this campaign"
 
 
-def test_random_weights_never_carry_an_accuracy(cells, tmp_path):
-    """Without weights the network is timed but not scored, and the facts say random."""
-    found, facts = _trial(cells["stream"], tmp_path)
-    assert found.table("evals").num_rows == 0
-    assert facts["weights"] == "random"
-
-
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory) -> tuple[Trace, dict]:
     """A trial of four requests to the decoder."""
@@ -83,23 +74,6 @@ def generated(tmp_path_factory) -> tuple[Trace, dict]:
     return _trial(cell, tmp_path_factory.mktemp("generated"))
 
 
-def test_prefill_and_decode_are_told_apart_by_stamps_of_tokens(generated):
-    """Each request has its tokens, all after the end of its prefill and in order."""
-    trace, _ = generated
-    tokens = trace.table("tokens")
-    stamps: dict[str, list[int]] = {}
-    for row in tokens.to_pylist():
-        stamps.setdefault(row["id"], []).append(row["at_ns"])
-    requests = trace.table("requests").to_pylist()
-    assert len(requests) == 4
-    for row in requests:
-        at = stamps[row["id"]]
-        assert len(at) == row["output_tokens"] == 32
-        assert row["sent_ns"] <= row["prefill_end_ns"] <= at[0]
-        assert np.all(np.diff(at) > 0)
-        assert at[-1] <= row["done_ns"]
-
-
 def test_a_generating_trial_has_its_metrics_and_no_accuracy(generated):
     """TTFT, TPOT and rates are measured; random weights say so and have no quality."""
     trace, facts = generated
@@ -109,59 +83,3 @@ def test_a_generating_trial_has_its_metrics_and_no_accuracy(generated):
     assert facts["weights"] == "random"
     assert facts["tokenizer"] == "UTF-8 bytes"
     assert measured["quality"].value is None
-
-
-def test_greedy_tokens_are_those_of_the_library(cells):
-    """Our loop with the cache picks what `generate` of transformers picks."""
-    import torch
-
-    from accelbench.adapters.engines.torch.engine import TorchEngine
-
-    cell = cells["generate"]
-    builder = registry.builder(cell.workload)
-    engine = TorchEngine(Task(builder, cell.platform, None, 1), torch.device("cpu"), torch.float32)
-    model = builder.model(None, 1).eval()
-    (prompt,) = builder.prompts(1, 1)
-    ids = torch.tensor([prompt.tokens])
-    expected = model.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False, eos_token_id=-1
-    )[0, ids.shape[1] :]
-    seen: list[int] = []
-    argmax = torch.Tensor.argmax
-
-    def noted(tensor, *args, **kwargs):
-        """Stands in for the real `noted`."""
-        chosen = argmax(tensor, *args, **kwargs)
-        seen.append(int(chosen))
-        return chosen
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.Tensor, "argmax", noted)
-        engine.generate(prompt, lambda: None, lambda: None)
-    assert seen[:8] == expected.tolist()
-
-
-def test_flops_of_the_graphs_are_those_of_torchs_own_counter(cells):
-    """The recorded graph of the CNN agrees with FlopCounterMode, and doubles with the batch."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    builder = registry.builder(cells["stream"].workload)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        builder.model(None, 1)(torch.zeros(2, 1, 8, 8))
-    graph = builder.lower("forward", 2, 1, 0)
-    assert graph.flops == counter.get_total_flops()
-    assert builder.lower("forward", 4, 1, 0).flops == 2 * graph.flops
-
-
-@pytest.mark.parametrize("path", ["/no/such/folder", __file__])
-def test_a_path_that_holds_no_model_is_one_line(cells, path):
-    """What is wrong with `workload.path` is said before anything is loaded."""
-    from dataclasses import replace
-
-    workload = cells["generate"].workload
-    wrong = replace(workload, options={**workload.options, "path": path})
-    with pytest.raises(AccelbenchError) as caught:
-        registry.builder(wrong).prompts(1, 1)
-    assert "\n" not in str(caught.value)
