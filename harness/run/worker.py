@@ -44,19 +44,13 @@ def main(job_file: str, events_fd: int) -> int:
 def _serve(job: SessionJob, commands: "queue.Queue[int]", events: TextIO) -> None:
     cell = job.first
     adapter = registry.adapter(cell.adapter)
-    task = Task(
-        builder=registry.builder(cell.workload),
-        platform=cell.platform,
-        weights=Path(job.weights) if job.weights else None,
-        seed=cell.rules.seed,
-    )
-    with adapter.open(task) as session:
+    with adapter.open(task_of(job)) as session:
         _tell(events, event="opened", facts=dict(session.facts()))
         while True:
             trial = job.trials[commands.get()]
             try:
                 with foreign("the engine failed"):
-                    _do(job, trial, adapter, session)
+                    do_trial(job, trial, adapter, session)
             except AccelbenchError as error:
                 _explain(error)
                 _tell(events, event="failed", code=_code(error), detail=str(error))
@@ -64,7 +58,24 @@ def _serve(job: SessionJob, commands: "queue.Queue[int]", events: TextIO) -> Non
                 _tell(events, event="done", facts=dict(session.facts()))
 
 
-def _do(job: SessionJob, trial: Trial, adapter: Adapter, session: Session) -> None:
+def task_of(job: SessionJob) -> Task:
+    """What the session of a job is opened for."""
+    cell = job.first
+    return Task(
+        builder=registry.builder(cell.workload),
+        platform=cell.platform,
+        weights=Path(job.weights) if job.weights else None,
+        seed=cell.rules.seed,
+    )
+
+
+def do_trial(job: SessionJob, trial: Trial, adapter: Adapter, session: Session) -> None:
+    """Does one trial in an open session, and writes its trace and artifacts into its folder.
+
+    Raises:
+        TrialError: The engine did not do what was asked.
+        StorageError: The disk refused.
+    """
     cell = job.cells[trial.cell]
     folder = Path(trial.folder)
     artifacts = folder / ARTIFACTS
