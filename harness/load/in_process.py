@@ -207,6 +207,7 @@ def _generate(
         done,
         input_tokens=len(prompt.tokens),
         output_tokens=len(at),
+        asked_output_tokens=prompt.output_tokens,
         queue_exit_ns=sent,
         prefill_end_ns=prefilled[0],
     )

@@ -5,6 +5,7 @@ Times are float64 nanoseconds from the start of the measurement window (exact up
 to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -36,6 +37,7 @@ class Requests:
         input_tokens: Prompt tokens.
         cached_input_tokens: Prompt tokens found in a prefix cache.
         output_tokens: Generated tokens.
+        asked_output_tokens: Tokens that it was to generate.
         samples: Samples in it.
         ok: Whether it succeeded.
         due_inside: Whether it was due in the window.
@@ -51,6 +53,7 @@ class Requests:
     input_tokens: Numbers
     cached_input_tokens: Numbers
     output_tokens: Numbers
+    asked_output_tokens: Numbers
     samples: Numbers
     ok: Flags
     due_inside: Flags
@@ -71,6 +74,7 @@ class Streams:
         first: By request, when its first token arrived, ns.
         last: By request, when its last token arrived, ns.
         count: By request, how many arrived.
+        inside: By request, how many arrived in the window.
     """
 
     request: Indices
@@ -78,6 +82,7 @@ class Streams:
     first: Numbers
     last: Numbers
     count: Numbers
+    inside: Numbers
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,22 @@ class Observation:
         rows = self.trace.table(table)
         return any(rows.column(name).null_count < rows.num_rows for name in columns)
 
+    def counter(self, name: str) -> float | None:
+        """The last reading of a counter, summed over its scopes; None where it was never read."""
+        found = self.by_scope(name)
+        return sum(found.values()) if found else None
+
+    def by_scope(self, name: str) -> Mapping[str, float]:
+        """The last reading of a counter for each scope, by scope."""
+        rows = np.flatnonzero(self.among("counters", "name", (name,)))
+        at, value = self.times("counters", "at_ns")[rows], self.numbers("counters", "value")[rows]
+        scopes = self.column("counters", "scope").take(pa.array(rows)).to_pylist()
+        last: dict[str, float] = {}
+        for k in np.lexsort((value, at)):
+            if not np.isnan(value[k]):
+                last[scopes[k] or ""] = float(value[k])
+        return dict(sorted(last.items()))
+
     @cached_property
     def requests(self) -> Requests:
         """The requests."""
@@ -143,6 +164,7 @@ class Observation:
             input_tokens=self.numbers("requests", "input_tokens"),
             cached_input_tokens=self.numbers("requests", "cached_input_tokens"),
             output_tokens=self.numbers("requests", "output_tokens"),
+            asked_output_tokens=self.numbers("requests", "asked_output_tokens"),
             samples=self.numbers("requests", "samples"),
             ok=ok,
             due_inside=self.inside(due),
@@ -169,7 +191,8 @@ class Observation:
         first[request_of[starts]] = at[starts]
         last[request_of[ends]] = at[ends]
         arrived = np.bincount(request_of, minlength=size).astype(np.float64)
-        return Streams(request_of, at, first, last, arrived)
+        inside = np.bincount(request_of[self.inside(at)], minlength=size).astype(np.float64)
+        return Streams(request_of, at, first, last, arrived, inside)
 
     @cached_property
     def output_tokens(self) -> Numbers:

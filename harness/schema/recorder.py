@@ -8,7 +8,15 @@ import pyarrow as pa
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.record import ClockName, Evidence
-from accelbench.harness.schema.trace import TABLES, TIME_COLUMN, Meter, Target, Trace, TraceHead
+from accelbench.harness.schema.trace import (
+    TABLES,
+    TIME_COLUMN,
+    KvLayout,
+    Meter,
+    Target,
+    Trace,
+    TraceHead,
+)
 
 
 class Clock(Protocol):
@@ -64,6 +72,7 @@ class Recorder:
         self._end_ns: int | None = None
         self._target: Target | None = None
         self._meters: dict[str, Meter] = {}
+        self._kv: KvLayout | None = None
 
     def open_window(self) -> None:
         """The measurement begins now."""
@@ -88,6 +97,7 @@ class Recorder:
         error: str | None = None,
         queue_exit_ns: int | None = None,
         prefill_end_ns: int | None = None,
+        asked_output_tokens: int | None = None,
     ) -> None:
         """One request, batch or training step, whatever became of it."""
         self._rows["requests"].append(
@@ -104,6 +114,7 @@ class Recorder:
                 error,
                 queue_exit_ns,
                 prefill_end_ns,
+                asked_output_tokens,
             )
         )
 
@@ -145,6 +156,10 @@ class Recorder:
         """What this trial has to reach."""
         self._target = target
 
+    def kv(self, layout: KvLayout | None) -> None:
+        """How the model keeps keys and values."""
+        self._kv = layout
+
     def meter(self, probe: str, meter: Meter) -> None:
         """What a probe, or "ledger", says of itself."""
         self._meters[probe] = meter
@@ -168,6 +183,7 @@ class Recorder:
             target=self._target,
             meters=dict(self._meters),
             precision=precision,
+            kv=self._kv,
         )
         return Trace(head, {name: _table(name, rows) for name, rows in self._rows.items() if rows})
 

@@ -30,6 +30,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 ("error", _TEXT),
                 ("queue_exit_ns", _INT),
                 ("prefill_end_ns", _INT),
+                ("asked_output_tokens", _INT),
             ]
         ),
         "tokens": pa.schema([("id", _TEXT), ("at_ns", _INT), ("count", _INT), ("kind", _TEXT)]),
@@ -149,6 +150,50 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Arrivals:
+    """A schedule made before the run: when requests were meant to arrive, whatever came of it.
+
+    Attributes:
+        process: E.g. "poisson", "constant", "gamma", "replay".
+        rate_per_s: Mean rate of the schedule, requests a second; None where it has no one rate.
+    """
+
+    process: str
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class KvLayout:
+    """How a model keeps keys and values (eq. 15), and what it reserves beyond them.
+
+    Attributes:
+        layers: Layers with attention.
+        kv_heads: Heads of keys and values.
+        head_dim: Elements of a head.
+        element_bytes: Bytes of an element.
+        block_tokens: Tokens in a block; memory is given out in whole blocks.
+        window: Longest span that sliding attention keeps, tokens; None for all.
+        devices: Devices that the heads are divided over; beyond `kv_heads` they are replicated.
+        scale_bytes: Bytes of quantisation scales for each token, layer and head, of keys and
+            values together.
+    """
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    element_bytes: float
+    block_tokens: int = 1
+    window: int | None = None
+    devices: int = 1
+    scale_bytes: float = 0.0
+
+    def __post_init__(self) -> None:
+        counts = (self.layers, self.kv_heads, self.head_dim, self.block_tokens, self.devices)
+        if min(counts) < 1 or self.element_bytes <= 0 or self.scale_bytes < 0:
+            raise ValueError("counts of a KV layout are at least 1, sizes are positive")
+
+
+@dataclass(frozen=True)
 class TraceHead:
     """`trace.json`: what the tables are about.
 
@@ -163,6 +208,8 @@ class TraceHead:
         target: What a training trial had to reach.
         meters: What each probe of `samples`, and "ledger", says of itself.
         precision: Precision of the arithmetic, e.g. "fp32"; picks the peak of a sheet.
+        arrivals: The schedule of an open loop; None where each request waits for another.
+        kv: How the model keeps keys and values, if it does.
     """
 
     schema: Literal["accelbench.trace/1"]
@@ -175,6 +222,8 @@ class TraceHead:
     target: Target | None = None
     meters: Mapping[str, Meter] = field(default_factory=dict)
     precision: str | None = None
+    arrivals: Arrivals | None = None
+    kv: KvLayout | None = None
 
     def __post_init__(self) -> None:
         if len(self.window_ns) != 2 or self.window_ns[1] < self.window_ns[0]:  # noqa: PLR2004

@@ -1,0 +1,62 @@
+"""The counters that metrics know: what an engine or a simulator may tell beside its phases.
+
+A total is one reading made when the window has closed; a gauge is read as often as it changes.
+Where a counter has several scopes (experts, devices, components), each scope is a series of its
+own. Other names may be recorded too; no metric reads them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        # memory and size
+        "rss_peak": ("byte", "peak resident memory of the engine's process"),
+        "device_memory_peak": ("byte", "peak memory of a device; scope: the device"),
+        "parameters": ("1", "elements of all parameters of the model"),
+        "weights": ("byte", "bytes of the weights as loaded"),
+        "activations": ("byte", "bytes of activations kept at the peak"),
+        # work
+        "flops.hardware": ("FLOP", "FLOPs executed in the window, padding and recomputation too"),
+        "elements.real": ("1", "elements of the inputs that carry data"),
+        "elements.padded": ("1", "elements of the inputs as run, padding included"),
+        "coverage.operators": ("1", "share of the operator calls that the accelerator ran"),
+        "coverage.flops": ("1", "share of the FLOPs that the accelerator ran"),
+        # serving
+        "kv.allocated": ("byte", "gauge: memory reserved for keys and values"),
+        "kv.used": ("byte", "gauge: memory of keys and values that hold tokens"),
+        "speculation.drafted": ("token", "tokens that a draft proposed"),
+        "speculation.accepted": ("token", "proposed tokens that were kept"),
+        "moe.expert_tokens": ("token", "tokens that an expert was given; scope: the expert"),
+        "moe.dropped_tokens": ("token", "tokens that no expert had room for"),
+        # several devices
+        "pipeline.stages": ("1", "stages of the pipeline"),
+        "pipeline.microbatches": ("1", "micro-batches in flight through the pipeline"),
+        # arrays, crossbars, spikes
+        "mapped.weights": ("1", "share of the weights that lie on the array"),
+        "mapped.flops": ("1", "share of the FLOPs that the array does"),
+        "mapped.time": ("1", "share of the time that the array works"),
+        "array.speedup": ("1", "how much faster the array does its share than the host would"),
+        "crossbar.cells_used": ("1", "cells of crossbars that hold a weight"),
+        "crossbar.cells_allocated": ("1", "cells of the crossbars taken, empty ones too"),
+        "weight_writes": ("1", "weights written in the window"),
+        "spikes": ("1", "spikes sent in the window; graded ones count once"),
+        "neurons": ("1", "neurons of the network"),
+        "timesteps": ("1", "time steps in the window"),
+        "synaptic_operations": ("1", "synaptic operations in the window"),
+        "events.offered": ("1", "events offered in the window"),
+        "events.dropped": ("1", "events that were lost"),
+        # the machine, watched from outside
+        "clock.achieved": ("Hz", "mean clock of the device in the window"),
+        "clock.datasheet": ("Hz", "the clock its datasheet peak assumes"),
+        "power.idle": ("W", "power of the idle machine in the meter's scope"),
+        "throttle.events": ("1", "times the clock was held back in the window; scope: the cause"),
+        "cpu.foreign_share": ("1", "share of the machine's processor time that others used"),
+        "cpu.steal_share": ("1", "share of the processor time that a hypervisor took"),
+        "cpu.pressure_share": ("1", "share of the time in which a task waited for a processor"),
+        "cpu.involuntary_switches": ("1", "times the engine had to yield its processor"),
+        "clock.step": ("s", "how far the machine's time of day was set in the window"),
+        "generator.error": ("s", "calibrated error of the load generator at this rate"),
+    }
+)
+"""Unit and meaning of each, by name."""
