@@ -1,10 +1,12 @@
 """Tokens over time: prefill and decode of each generating cell, from the raw traces."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.units import NS_PER_S
@@ -86,13 +88,18 @@ def _panel(one: Shown) -> Any:
 
 def _arrivals(seen: Observation) -> list[dict[str, float]]:
     """Time since due and count of tokens at each arrival, of the first requests."""
-    tokens, due = seen.streams, seen.requests.due
-    taken = tokens.request < _MOST_REQUESTS
-    request, at = tokens.request[taken], tokens.at[taken]
-    since = (at - due[request]) / NS_PER_S
-    starts = np.flatnonzero(np.diff(request, prepend=-1))
-    number = np.arange(request.size) - np.repeat(starts, np.diff([*starts, request.size])) + 1
-    return [
-        {"request": int(which), "seconds": float(when), "tokens": int(count)}
-        for which, when, count in zip(request, since, number, strict=True)
-    ]
+    shown = seen.column("requests", "id").slice(0, _MOST_REQUESTS)
+    due = dict(zip(shown.to_pylist(), seen.requests.due, strict=False))
+    start = seen.trace.head.window_ns[0]
+    rows: list[dict[str, float]] = []
+    tokens: Counter[str] = Counter()
+    for part in seen.trace.parts("tokens", ("id", "at_ns", "count")):
+        taken = part.filter(pc.is_in(part.column("id").cast(pa.string()), value_set=shown))
+        for row in taken.to_pylist():
+            ident = row["id"]
+            for _ in range(1 if row["count"] is None else row["count"]):
+                tokens[ident] += 1
+                since = (row["at_ns"] - start - due[ident]) / NS_PER_S
+                request = list(due).index(ident)
+                rows.append({"request": request, "seconds": since, "tokens": tokens[ident]})
+    return sorted(rows, key=lambda row: (row["request"], row["tokens"]))

@@ -24,7 +24,7 @@ from accelbench.harness.bundle.manifest import (
 from accelbench.harness.bundle.seal import derived_documents
 from accelbench.harness.bundle.summary import Bundle, read_bundle
 from accelbench.harness.bundle.trace_files import read_trace
-from accelbench.harness.errors import BundleError
+from accelbench.harness.errors import AccelbenchError, BundleError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.judge.assess import assess
 from accelbench.harness.schema.decode import encode
@@ -186,18 +186,21 @@ class _Recomputed:
         cell = self._bundle.campaign.cells[record.cell]
         try:
             with foreign("recomputing"):
-                measurements, reasons, status = assess(read_trace(folder / TRACE), cell)
-        except BundleError as error:
+                assessed = assess(read_trace(folder / TRACE), cell)
+        except AccelbenchError as error:
             yield Problem(where, str(error))
             return
-        for name in sorted(measurements.keys() | record.measurements.keys()):
-            stored, found = record.measurements.get(name), measurements.get(name)
+        for name in sorted(assessed.measurements.keys() | record.measurements.keys()):
+            stored, found = record.measurements.get(name), assessed.measurements.get(name)
             if stored and found and stored.version != found.version:
                 self._unknown.append(f"{name} of {record.id}")
             elif stored != found:
                 yield Problem(where, f"{name} is {_told(stored)}; the trace gives {_told(found)}")
-        if (record.status, record.reasons) != (status, reasons):
-            yield Problem(where, f"is called {record.status}; the trace makes it {status}")
+        if (record.status, record.reasons) != (assessed.status, assessed.reasons):
+            yield Problem(where, f"is called {record.status}; the trace makes it {assessed.status}")
+        if record.steady_state not in (None, assessed.steady_state):
+            told = f"is called {record.steady_state}; the trace makes it {assessed.steady_state}"
+            yield Problem(where, told)
 
 
 def _digest_problems(bundle: Path, folder: Path, stored: Mapping[str, str]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ def trains(seen: Observation) -> bool:
 
 def serves(seen: Observation) -> bool:
     """The trial has requests that are not training steps."""
-    return not trains(seen) and seen.trace.table("requests").num_rows > 0
+    return not trains(seen) and seen.trace.num_rows("requests") > 0
 
 
 def serves_or_is_idle(seen: Observation) -> bool:
@@ -25,7 +25,7 @@ def serves_or_is_idle(seen: Observation) -> bool:
 
 def streams(seen: Observation) -> bool:
     """Token arrivals were reported."""
-    return serves(seen) and seen.trace.table("tokens").num_rows > 0
+    return serves(seen) and seen.trace.num_rows("tokens") > 0
 
 
 def generates_or_is_idle(seen: Observation) -> bool:

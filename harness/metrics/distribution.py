@@ -1,9 +1,9 @@
 """Mean and percentiles of a quantity that requests have, from one definition of it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import (
     METRICS,
+    ON_REQUEST,
     Absent,
     Applies,
     Definition,
@@ -22,16 +23,50 @@ from accelbench.harness.metrics.registry import (
 from accelbench.harness.schema.measurement import Better, Interval
 from accelbench.harness.statistics.intervals import Estimate, mean_estimate, percentile_estimate
 
+PERCENTS = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values of requests in the order in which they came; sorted once for all percentiles.
+
+    Attributes:
+        values: At least one; +infinity for a failure.
+    """
+
+    values: Numbers
+
+    @cached_property
+    def ordered(self) -> Numbers:
+        """The same, ascending."""
+        return np.sort(self.values)
+
+
 Quantity: TypeAlias = Callable[[Observation], Numbers]
-Estimator: TypeAlias = Callable[[Numbers], Estimate]
+Estimator: TypeAlias = Callable[[Series], Estimate]
+
+
+def _mean(series: Series) -> Estimate:
+    return mean_estimate(series.values, of="requests")
+
+
+def _percentile(series: Series, percent: int) -> Estimate:
+    return percentile_estimate(series.values, percent, of="requests")
+
+
+def _order_statistic(series: Series, percent: int) -> Estimate:
+    value = float(
+        series.ordered[min(int(series.values.size * percent / 100), series.values.size - 1)]
+    )
+    return Estimate(value, series.values.size, None, "an order statistic carries no interval")
+
 
 PERCENTILES: Mapping[str, Estimator] = {
-    f"p{percent}": partial(percentile_estimate, percent=percent, of="requests")
-    for percent in (50, 95, 99)
+    f"p{percent}": partial(_percentile, percent=percent) for percent in PERCENTS
 }
-STATISTICS: Mapping[str, Estimator] = {
-    "mean": partial(mean_estimate, of="requests"),
-    **PERCENTILES,
+STATISTICS: Mapping[str, Estimator] = {"mean": _mean, **PERCENTILES}
+ORDER_STATISTICS: Mapping[str, Estimator] = {
+    f"p{percent}": partial(_order_statistic, percent=percent) for percent in PERCENTS
 }
 
 
@@ -62,118 +97,143 @@ class Kind:
     version: int = 1
 
 
+@dataclass(frozen=True)
+class _Form:
+    """One way to take statistics of a kind.
+
+    Attributes:
+        stem: What comes before the statistic.
+        over: What they run over, in words.
+        statistics: The estimators by name.
+        estimator: The percentile's definition, in words.
+    """
+
+    stem: str
+    over: str
+    statistics: Mapping[str, Estimator]
+    estimator: str = "numpy linear"
+
+
 def per_request(kind: Kind, *, censored: bool = False) -> Callable[[Quantity], Quantity]:
     """Registers mean, p50, p95 and p99 of a quantity with one entry a request.
 
-    They run over completed requests that have it (not NaN).
+    They run over completed requests that have it (not NaN). MLPerf's order statistics are
+    registered beside them, computed on request.
 
     Args:
         kind: What the quantity is.
         censored: Whether percentiles that take a failed request for infinitely slow are
             registered as well.
     """
+    completed = "over completed requests due in the window"
+    plain = _Form(kind.name, completed, STATISTICS)
+    failures = _Form(
+        f"{kind.name}.censored",
+        "over requests due in the window, +infinity for each that is not ok",
+        PERCENTILES,
+    )
+    ranks = _Form(
+        f"{kind.name}.mlperf",
+        completed,
+        ORDER_STATISTICS,
+        "the order statistic floor(N p), from 0, as MLPerf takes it",
+    )
 
     def register(quantity: Quantity) -> Quantity:
-        def plain(seen: Observation, estimator: Estimator) -> Outcome:
-            values = quantity(seen)[seen.requests.completed]
-            return outcome_of(seen, values, kind.needs, estimator)
+        def of_completed(seen: Observation) -> Numbers:
+            return quantity(seen)[seen.turn][seen.requests.completed[seen.turn]]
 
-        def with_failures(seen: Observation, estimator: Estimator) -> Outcome:
+        def with_failures(seen: Observation) -> Numbers:
             values = np.where(seen.requests.ok, quantity(seen), math.inf)
-            return outcome_of(seen, values[seen.requests.due_inside], kind.needs, estimator)
+            return values[seen.turn][seen.requests.due_inside[seen.turn]]
 
-        over = "over completed requests due in the window"
-        _register(kind, kind.name, over, STATISTICS, plain)
+        _register(kind, plain, of_completed, METRICS)
+        _register(kind, ranks, of_completed, ON_REQUEST)
         if censored:
-            over = "over requests due in the window, +infinity for each that is not ok"
-            _register(kind, f"{kind.name}.censored", over, PERCENTILES, with_failures)
+            _register(kind, failures, with_failures, METRICS)
         return quantity
 
     return register
 
 
-def pooled(kind: Kind, *, of: str) -> Callable[[Quantity], Quantity]:
-    """Registers mean, p50, p95 and p99 of a quantity that a request has many times.
-
-    They carry no interval, because what belongs to one request is not independent.
-
-    Args:
-        kind: What the quantity is.
-        of: What its entries are, e.g. "gaps".
-    """
-
-    def register(quantity: Quantity) -> Quantity:
-        def compute(seen: Observation, estimator: Estimator) -> Outcome:
-            found = outcome_of(seen, quantity(seen), kind.needs, estimator)
-            if isinstance(found, Absent):
-                return found
-            return Value(found.value, found.n, reason=f"{of} of a request are not independent")
-
-        over = f"over all {of} of completed requests due in the window, pooled"
-        _register(kind, kind.name, over, STATISTICS, compute)
-        return quantity
-
-    return register
-
-
-def _register(
-    kind: Kind,
-    stem: str,
-    over: str,
-    statistics: Mapping[str, Estimator],
-    compute: Callable[[Observation, Estimator], Outcome],
-) -> None:
-    for statistic, estimator in statistics.items():
-        name = f"{stem}.{statistic}"
-        definition = Definition(
-            name,
-            kind.unit,
-            f"{statistic.capitalize()} of {kind.summary}, {over}.",
-            f"{statistic}({kind.formula}){'' if statistic == 'mean' else ', numpy linear'}; {over}",
-            kind.source,
-            kind.better,
-            kind.version,
-        )
-        METRICS[name] = Metric(
-            define(definition), kind.applies, partial(_named, name, compute, estimator)
+def define_statistics(kind: Kind, form: _Form) -> None:
+    """Puts a definition for each statistic of a form into the catalogue."""
+    for statistic in form.statistics:
+        how = "" if statistic == "mean" else f", {form.estimator}"
+        define(
+            Definition(
+                f"{form.stem}.{statistic}",
+                kind.unit,
+                f"{statistic.capitalize()} of {kind.summary}, {form.over}.",
+                f"{statistic}({kind.formula}){how}; {form.over}",
+                kind.source,
+                kind.better,
+                kind.version,
+            )
         )
 
 
-def _named(
-    name: str,
-    compute: Callable[[Observation, Estimator], Outcome],
-    estimator: Estimator,
-    seen: Observation,
-) -> Mapping[str, Outcome]:
-    return {name: compute(seen, estimator)}
+def _register(kind: Kind, form: _Form, values: Quantity, registry: dict[str, Metric]) -> None:
+    define_statistics(kind, form)
+
+    def compute(seen: Observation) -> Mapping[str, Outcome]:
+        return dict(_outcomes(seen, values(seen), kind.needs, form))
+
+    registry[form.stem] = Metric(form.stem, kind.applies, compute)
 
 
-def outcome_of(
-    seen: Observation, values: Numbers, needs: str, estimator: Estimator = STATISTICS["mean"]
-) -> Outcome:
-    """A statistic of those values that are there, absent where none is or it is infinite.
+def _outcomes(
+    seen: Observation, values: Numbers, needs: str, form: _Form
+) -> Iterator[tuple[str, Outcome]]:
+    series = Series(values[~np.isnan(values)])
+    for statistic, estimator in form.statistics.items():
+        yield f"{form.stem}.{statistic}", _outcome(seen, series, needs, estimator)
+
+
+def outcome_of(seen: Observation, values: Numbers, needs: str) -> Outcome:
+    """The mean of those values that are there, absent where none is.
 
     Args:
         seen: The trial.
-        values: NaN where there is none, +infinity for a failure.
+        values: Of requests, in the order of `seen.turn`; NaN where there is none.
         needs: What a request must have told for it, in words.
-        estimator: The statistic.
     """
-    values = values[~np.isnan(values)]
-    if values.size == 0:
-        return _lacking(seen, needs)
-    estimate = estimator(values)
+    return _outcome(seen, Series(values[~np.isnan(values)]), needs, _mean)
+
+
+def _outcome(seen: Observation, series: Series, needs: str, estimator: Estimator) -> Outcome:
+    if series.values.size == 0:
+        return lacking(seen, needs)
+    return value_of(estimator(series), "requests", int(np.isinf(series.ordered).sum()))
+
+
+def value_of(estimate: Estimate, over: str, infinite: int = 0) -> Outcome:
+    """What stands in a record for an estimate.
+
+    Args:
+        estimate: The estimate.
+        over: What its interval is over: "requests" or "samples".
+        infinite: How many of the values are infinite.
+    """
     if math.isinf(estimate.value):
-        failed = int(np.isinf(values).sum())
-        return Absent(f"infinite: {failed} of {values.size} requests failed", values.size)
+        return Absent(f"infinite: {infinite} of {estimate.n} requests failed", estimate.n)
     found = estimate.bounds
     interval = (
-        Interval(found.low, found.high, found.level, found.method, "requests") if found else None
+        Interval(
+            found.low,
+            found.high,
+            found.level,
+            found.method,
+            "samples" if over == "samples" else "requests",
+        )
+        if found
+        else None
     )
     return Value(estimate.value, estimate.n, interval, estimate.reason)
 
 
-def _lacking(seen: Observation, needs: str) -> Absent:
+def lacking(seen: Observation, needs: str) -> Absent:
+    """Why no request has a quantity."""
     due, completed = int(seen.requests.due_inside.sum()), int(seen.requests.completed.sum())
     if due == 0:
         return Absent("no request was due in the window")

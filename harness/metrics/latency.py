@@ -6,7 +6,7 @@ Response is counted from the instant a request was due, service from the instant
 import numpy as np
 
 from accelbench.harness.metrics.applies import serves, streams, tells_prefill, tells_queue
-from accelbench.harness.metrics.distribution import Kind, outcome_of, per_request, pooled
+from accelbench.harness.metrics.distribution import Kind, outcome_of, per_request
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Outcome, metric
 from accelbench.harness.units import NS_PER_S
@@ -76,26 +76,6 @@ def ttft_response(seen: Observation) -> Numbers:
 def ttft_service(seen: Observation) -> Numbers:
     """Time to first token from the send, seconds."""
     return (seen.streams.first - seen.requests.sent) / NS_PER_S
-
-
-@pooled(
-    Kind(
-        "itl.gap",
-        unit="s",
-        summary="gaps between successive tokens of a request",
-        formula="arrival of token k+1 - arrival of token k; 0 within one arrival of several tokens",
-        source="eq. 4, section 6.2",
-        needs="two tokens",
-        applies=streams,
-    ),
-    of="gaps",
-)
-def itl_gaps(seen: Observation) -> Numbers:
-    """Every gap of every completed request, seconds."""
-    tokens = seen.streams
-    within = (np.diff(tokens.request) == 0) & seen.requests.completed[tokens.request[1:]]
-    gaps: Numbers = np.diff(tokens.at)[within] / NS_PER_S
-    return gaps
 
 
 @per_request(
@@ -207,7 +187,8 @@ def total_paper(seen: Observation) -> Numbers:
 )
 def itl_mean_paper(seen: Observation) -> Outcome:
     """Equation 4 as printed."""
-    values = _over(decode_time(seen), seen.output_tokens)[seen.requests.completed]
+    completed = seen.requests.completed[seen.turn]
+    values = _over(decode_time(seen), seen.output_tokens)[seen.turn][completed]
     return outcome_of(seen, values, "both a decode time and an output token")
 
 

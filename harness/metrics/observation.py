@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from accelbench.harness.metrics.streams import COLUMNS, OutOfOrder, Streams, stream
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.trace import Trace
 from accelbench.harness.units import NS_PER_S
@@ -59,30 +60,6 @@ class Requests:
     due_inside: Flags
     completed: Flags
     finished: Flags
-
-
-@dataclass(frozen=True)
-class Streams:
-    """The tokens of known requests, one entry a token, by request and then by time.
-
-    Tokens that arrived together share their time; an arrival that does not tell its count is
-    taken for one token.
-
-    Attributes:
-        request: Index of each token's request.
-        at: When each arrived, ns.
-        first: By request, when its first token arrived, ns.
-        last: By request, when its last token arrived, ns.
-        count: By request, how many arrived.
-        inside: By request, how many arrived in the window.
-    """
-
-    request: Indices
-    at: Numbers
-    first: Numbers
-    last: Numbers
-    count: Numbers
-    inside: Numbers
 
 
 @dataclass(frozen=True)
@@ -174,25 +151,22 @@ class Observation:
 
     @cached_property
     def streams(self) -> Streams:
-        """The token stream of each request."""
-        size = self.trace.table("requests").num_rows
-        place = pc.index_in(self.column("tokens", "id"), value_set=self.column("requests", "id"))
-        request = _float(place)
-        at, count = self.times("tokens", "at_ns"), self.numbers("tokens", "count")
-        known = ~np.isnan(request)
-        copies = np.nan_to_num(count[known], nan=1.0).astype(np.int64)
-        request_of = np.repeat(request[known].astype(np.int64), copies)
-        at = np.repeat(at[known], copies)
-        order = np.lexsort((at, request_of))
-        request_of, at = request_of[order], at[order]
-        starts = np.flatnonzero(np.diff(request_of, prepend=-1))
-        ends = np.append(starts[1:], request_of.size)[: starts.size] - 1
-        first, last = np.full(size, np.nan), np.full(size, np.nan)
-        first[request_of[starts]] = at[starts]
-        last[request_of[ends]] = at[ends]
-        arrived = np.bincount(request_of, minlength=size).astype(np.float64)
-        inside = np.bincount(request_of[self.inside(at)], minlength=size).astype(np.float64)
-        return Streams(request_of, at, first, last, arrived, inside)
+        """The token stream of each request, gaps of completed requests."""
+        index = {ident: k for k, ident in enumerate(self.column("requests", "id").to_pylist())}
+        start, end = self.trace.head.window_ns
+        rows, wanted = self.trace.num_rows("tokens"), self.requests.completed
+        try:
+            return stream(self.trace.parts("tokens", COLUMNS), index, wanted, (start, end), rows)
+        except OutOfOrder:
+            whole = self.trace.table("tokens")
+            whole = whole.sort_by([("at_ns", "ascending"), ("id", "ascending")])
+            return stream([whole], index, wanted, (start, end), rows)
+
+    @cached_property
+    def turn(self) -> Indices:
+        """The order in which requests came: when due, then when sent, then when done."""
+        requests = self.requests
+        return np.lexsort((requests.done, requests.sent, requests.due))
 
     @cached_property
     def output_tokens(self) -> Numbers:

@@ -78,15 +78,15 @@ class Definition:
 
 @dataclass(frozen=True)
 class Metric:
-    """A definition with the function that computes it from one trial.
+    """What computes one definition, or a family of them, from one trial.
 
     Attributes:
-        definition: What it is.
+        name: The definition's name, or what the family's names begin with.
         applies: Whether a trace has anything of its kind.
-        compute: The outcomes by full name.
+        compute: The outcomes by full name; each name has a definition (see `definition_of`).
     """
 
-    definition: Definition
+    name: str
     applies: Applies
     compute: Callable[[Observation], Mapping[str, Outcome]]
 
@@ -96,6 +96,9 @@ DEFINITIONS: dict[str, Definition] = {}
 
 METRICS: dict[str, Metric] = {}
 """What one trial gives, by name."""
+
+ON_REQUEST: dict[str, Metric] = {}
+"""What one trial gives only when asked."""
 
 
 def define(definition: Definition) -> Definition:
@@ -110,6 +113,21 @@ def define(definition: Definition) -> Definition:
     return definition
 
 
+def definition_of(name: str) -> Definition:
+    """The definition of a measurement; `quality.accuracy` is one of `quality.<metric>`.
+
+    Raises:
+        KeyError: No metric has this name.
+    """
+    if name in DEFINITIONS:
+        return DEFINITIONS[name]
+    for pattern, definition in DEFINITIONS.items():
+        stem, opened, _ = pattern.partition("<")
+        if opened and (name.startswith(stem) or name == stem.rstrip(".")):
+            return definition
+    raise KeyError(name)
+
+
 def metric(
     name: str,
     *,
@@ -122,12 +140,12 @@ def metric(
     version: int = 1,
 ) -> Callable[[Callable[[Observation], Outcome]], Callable[[Observation], Outcome]]:
     """Registers a function as the metric of this name; see `Definition`."""
-    definition = define(Definition(name, unit, summary, formula, source, better, version))
+    define(Definition(name, unit, summary, formula, source, better, version))
 
     def register(
         function: Callable[[Observation], Outcome],
     ) -> Callable[[Observation], Outcome]:
-        METRICS[name] = Metric(definition, applies, lambda seen: {name: function(seen)})
+        METRICS[name] = Metric(name, applies, lambda seen: {name: function(seen)})
         return function
 
     return register

@@ -69,11 +69,10 @@ def tokens_per_second(seen: Observation) -> Outcome:
         return NO_LENGTH
     if not streams(seen) and np.nansum(seen.requests.output_tokens) > 0:
         return Absent("the trace tells how many tokens came, but not when")
-    inside = seen.inside(seen.times("tokens", "at_ns"))
-    count = seen.numbers("tokens", "count")[inside]
-    if np.isnan(count).any():
+    if seen.streams.uncounted:
         return Absent("an arrival in the window does not tell how many tokens it brought")
-    return Value(float(count.sum()) / seen.length_s, int(count.sum()))
+    count = int(seen.streams.arrived.sum())
+    return Value(count / seen.length_s, count)
 
 
 @metric(

@@ -1,9 +1,9 @@
 """What happened in one trial, on one clock: the tables of a trace."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -230,9 +230,31 @@ class TraceHead:
             raise ValueError(f"window_ns must be [start, end], got {list(self.window_ns)}")
 
 
+class Rows(Protocol):
+    """A table that is left where it lies, because it may be larger than memory."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+
+    def read(self) -> pa.Table:
+        """All of it, ordered by its time column.
+
+        Raises:
+            BundleError: It cannot be read.
+        """
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns, a part at a time, in the order in which they were written.
+
+        Raises:
+            BundleError: It cannot be read.
+        """
+
+
 @dataclass(frozen=True)
 class Trace:
-    """A trace in memory.
+    """A trace: its head, its tables in memory, and those that are read in parts.
 
     Attributes:
         head: What the tables are about.
@@ -240,12 +262,33 @@ class Trace:
     """
 
     head: TraceHead
-    tables: Mapping[str, pa.Table]
+    tables: Mapping[str, pa.Table | Rows]
 
     def table(self, name: str) -> pa.Table:
-        """A table by name, empty if the trace has none.
+        """A table by name, whole, empty if the trace has none.
 
         Raises:
             KeyError: There is no such table in `TABLES`.
         """
-        return self.tables.get(name, TABLES[name].empty_table())
+        found = self.tables.get(name, TABLES[name].empty_table())
+        return found if isinstance(found, pa.Table) else found.read()
+
+    def num_rows(self, name: str) -> int:
+        """How many rows a table has.
+
+        Raises:
+            KeyError: There is no such table in `TABLES`.
+        """
+        return int(self.tables.get(name, TABLES[name].empty_table()).num_rows)
+
+    def parts(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of a table, a part at a time; a table in memory is one part.
+
+        Raises:
+            KeyError: There is no such table in `TABLES`.
+        """
+        found = self.tables.get(name, TABLES[name].empty_table())
+        if isinstance(found, pa.Table):
+            yield found.select(list(columns))
+        else:
+            yield from found.parts(columns)
