@@ -86,6 +86,25 @@ def _figures() -> list[Item]:
     return [{"name": name, "summary": summary} for name, summary in FIGURES.items()]
 
 
+def _checklist() -> list[Item]:
+    from accelbench.harness.judge.checklist.items import items  # noqa: PLC0415  (reads tables)
+    from accelbench.harness.judge.checklist.producers import producers_of  # noqa: PLC0415  (with it)
+
+    return [
+        {
+            **vars(item),
+            "name": item.id,
+            "summary": item.report,
+            "group": item.group,
+            "kind": ",".join(item.kind),
+            "family": ",".join(item.family),
+            "evidence": ",".join(item.evidence),
+            "producers": [vars(producer) for producer in producers_of(item)],
+        }
+        for item in items().values()
+    ]
+
+
 def _first_line(kind: type[Any]) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0]
 
@@ -100,4 +119,5 @@ _LISTS: Mapping[str, Callable[[], list[Item]]] = {
     "executors": _parts("executors"),
     "metrics": _metrics,
     "figures": _figures,
+    "checklist": _checklist,
 }

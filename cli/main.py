@@ -23,6 +23,7 @@ KINDS = (
     "executors",
     "metrics",
     "figures",
+    "checklist",
 )
 
 Verb = Callable[[argparse.Namespace], int]
@@ -92,10 +93,50 @@ def _parser() -> argparse.ArgumentParser:
     for name, module, told in (
         ("show", "show", "the numbers of a bundle"),
         ("verify", "verify", "check every hash, and recompute every number from the raw traces"),
+        ("checklist", "checklist", "what a bundle answers of the survey's reporting checklist"),
         ("mirror", "mirror", "send a bundle's records to the tracker again"),
     ):
         verb = _verb(verbs, name, module, told)
         verb.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle")
+
+    metrics = _verb(verbs, "metrics", "metrics", "every metric of a trace folder")
+    metrics.add_argument("trace", metavar="TRACE", help="folder that holds trace.json")
+    metrics.add_argument("--platform", metavar="NAME", help="the sheet of its machine")
+    metrics.add_argument(
+        "--mlperf", action="store_true", help="give MLPerf's order statistics beside percentiles"
+    )
+
+    plan = _verb(verbs, "plan", "plan", "how many trials a wanted precision takes, from a pilot")
+    plan.add_argument("bundle", metavar="BUNDLE", help="folder of the pilot's bundle")
+    plan.add_argument("--metric", metavar="NAME", help="the main metric of each cell if not given")
+    plan.add_argument(
+        "--precision",
+        type=float,
+        default=0.02,
+        metavar="SHARE",
+        help="half width of the 95 %% interval over the mean (0.02)",
+    )
+
+    compare = _verb(verbs, "compare", "compare", "is the second bundle better or worse")
+    compare.add_argument("base", metavar="A", help="folder of the base bundle")
+    compare.add_argument("new", metavar="B", help="folder of the new bundle")
+    compare.add_argument(
+        "--factor", choices=("platform", "software", "config"), help="what is meant to differ"
+    )
+    compare.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the main metrics of each cell if none is given",
+    )
+    compare.add_argument(
+        "--margin",
+        type=float,
+        default=0.02,
+        metavar="SHARE",
+        help="difference that makes no difference in practice (0.02)",
+    )
 
     report = _verb(verbs, "report", "report", "a page with figures and tables")
     report.add_argument("bundles", metavar="BUNDLE", nargs="+", help="folder of a bundle")

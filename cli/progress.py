@@ -46,6 +46,10 @@ class Progress:
             self._show(told)
         elif kind == "trial_finished":
             self._finished(event["record"])
+        elif kind == "more":
+            self._trials = {**self._trials, event["cell"]: event["trials"]}
+            self._total += event["added"]
+            self._line(f"{event['cell']}: its pilot asks for {event['trials']} trials in all")
         elif kind == "warning":
             self._line(f"warning: {event['text']}")
 

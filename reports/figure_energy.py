@@ -12,6 +12,7 @@ from accelbench.reports.drawing import (
     point_of,
     stacked,
 )
+from accelbench.reports.gates import ranking
 from accelbench.reports.headline import generates
 from accelbench.reports.shown import Shown, not_drawn, valid
 from accelbench.reports.wording import intervals_told
@@ -24,21 +25,22 @@ _PANELS = {
 
 def draw(shown: Sequence[Shown]) -> Drawing:
     """Energy figures with the way they are known by shape."""
-    drawn = [one for one in valid(shown) if (known := one.value(_metric(one))) and known.energy]
+    known = [one for one in valid(shown) if (value := one.value(_metric(one))) and value.energy]
+    ranked = ranking(known, _PANELS, _metric)
+    said, drawn = f"{ranked.said} {not_drawn(shown)}", ranked.cells
     if not drawn:
-        return Drawing("", lacks=f"no valid cell has an energy. {not_drawn(shown)}")
+        return Drawing("", lacks=f"no cell has an energy that may be shown. {said}")
     found = [measured for one in drawn if (measured := one.value(_metric(one)))]
     kinds = dict.fromkeys(item.energy.quality for item in found if item.energy)
     styles = class_styles(ENERGY, {kind: ENERGY_NAMES[kind] for kind in kinds})
     panels = [
-        intervals_panel(rows, title, styles, unit="J")
+        intervals_panel([_row(one, metric) for one in group], title, styles, unit="J")
         for metric, title in _PANELS.items()
-        if (rows := [_row(one, metric) for one in drawn if _metric(one) == metric])
+        for group in ranked.groups[metric]
     ]
     caption = (
         "Mean over trials with the interval over trials. Shape and colour tell how the energy is "
-        "known: figures of different shape have different boundaries and must not be ranked "
-        f"against each other. {intervals_told(found)} {not_drawn(shown)}"
+        f"known. {intervals_told(found)} {said}"
     )
     return Drawing(caption, stacked(panels))
 

@@ -8,6 +8,7 @@ import numpy as np
 from accelbench.harness.metrics.latency import e2e_service
 from accelbench.harness.metrics.observation import Numbers
 from accelbench.reports.drawing import INK, WIDTH, Drawing, axis_of, line_styles, point_of, stacked
+from accelbench.reports.gates import admitted, withheld
 from accelbench.reports.shown import Shown, not_drawn, valid
 from accelbench.reports.wording import intervals_told
 
@@ -23,16 +24,17 @@ def draw(shown: Sequence[Shown]) -> Drawing:
         BundleError: A trace cannot be read.
     """
     streams = [one for one in shown if one.cell.scenario == "single_stream"]
-    panels = [_panel(one) for one in valid(streams)]
-    if not panels:
-        return Drawing("", lacks=f"there is no valid single-stream cell. {not_drawn(streams)}")
-    marked = [one.value(name) for one in valid(streams) for name in _PERCENTILES]
+    drawn = admitted(valid(streams), *_PERCENTILES)
+    said = f"{withheld(valid(streams), *_PERCENTILES)} {not_drawn(streams)}"
+    if not drawn:
+        return Drawing("", lacks=f"there is no single-stream cell that may be shown. {said}")
+    marked = [one.value(name) for one in drawn for name in _PERCENTILES]
     caption = (
         "Share of completed requests that took at most so long, from their send to their end; "
         "one line a trial, from the raw traces. Points: p50 and p99 as the mean over trials, with "
-        f"the interval. {intervals_told(found for found in marked if found)} {not_drawn(streams)}"
+        f"the interval. {intervals_told(found for found in marked if found)} {said}"
     )
-    return Drawing(caption, stacked(panels, own_colours=True))
+    return Drawing(caption, stacked([_panel(one) for one in drawn], own_colours=True))
 
 
 def _panel(one: Shown) -> Any:

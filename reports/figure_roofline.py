@@ -6,9 +6,11 @@ from typing import Any
 
 from accelbench.harness.units import human
 from accelbench.reports.drawing import DASHES, EVIDENCE, GREY, WIDTH, Drawing, axis_of, class_styles
+from accelbench.reports.gates import admitted, withheld
 from accelbench.reports.shown import Shown, not_drawn, valid
 
 _AROUND = 8.0
+_PLACE = ("intensity", "flops.achieved")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ def draw(shown: Sequence[Shown]) -> Drawing:
     Raises:
         BundleError: A trace cannot be read.
     """
-    placed = [one for one in valid(shown) if one.value("intensity") and one.value("flops.achieved")]
+    known = [one for one in valid(shown) if all(one.value(name) for name in _PLACE)]
+    placed, said = admitted(known, *_PLACE), withheld(known, *_PLACE)
     roofs = {one.label: roof for one in placed if (roof := _roof(one))}
     drawn = [one for one in placed if one.label in roofs]
-    without = _without([one for one in placed if one.label not in roofs])
+    without = f"{_without([one for one in placed if one.label not in roofs])}{said} "
     if not drawn:
         lacks = "no valid cell ran on a platform whose sheet gives a roofline for its precision"
         return Drawing("", lacks=f"{lacks}. {without}{not_drawn(shown)}")

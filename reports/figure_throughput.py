@@ -15,6 +15,7 @@ from accelbench.reports.drawing import (
     point_of,
     stacked,
 )
+from accelbench.reports.gates import ranking, rejected, withheld
 from accelbench.reports.headline import generates
 from accelbench.reports.shown import Shown, not_drawn, over_cells, valid
 from accelbench.reports.wording import intervals_told
@@ -25,22 +26,26 @@ _PANELS = {
     "tp.decode": "generated tokens a second while decoding (token/s)",
 }
 
+_BATCHING, _SWEPT = "batch.efficiency", "tp.samples"
+
 
 def draw(shown: Sequence[Shown]) -> Drawing:
     """Samples or tokens a second of each cell, measured and simulated told apart by shape."""
-    drawn = [one for one in valid(shown) if one.value(_metric(one))]
+    known = [one for one in valid(shown) if one.value(_metric(one))]
+    ranked = ranking(known, _PANELS, _metric)
+    said, drawn = f"{ranked.said} {not_drawn(shown)}", ranked.cells
     if not drawn:
-        return Drawing("", lacks=f"there is no valid cell with a throughput. {not_drawn(shown)}")
+        return Drawing("", lacks=f"no cell has a throughput that may be shown. {said}")
     styles = class_styles(EVIDENCE, {one.cell.evidence: one.cell.evidence for one in drawn})
     panels = [
-        intervals_panel(rows, title, styles)
+        intervals_panel([_row(one, metric) for one in group], title, styles)
         for metric, title in _PANELS.items()
-        if (rows := [_row(one, metric) for one in drawn if _metric(one) == metric])
+        for group in ranked.groups[metric]
     ]
     found = [measured for one in drawn if (measured := one.value(_metric(one)))]
     caption = (
         "Mean over trials, with the interval where it is wider than the point. Shape and colour "
-        f"tell the evidence class. {intervals_told(found)} {not_drawn(shown)}"
+        f"tell the evidence class. {intervals_told(found)} {said}"
     )
     return Drawing(caption, stacked(panels))
 
@@ -49,9 +54,17 @@ def draw_batching(shown: Sequence[Shown]) -> Drawing:
     """Batching efficiency over the batch size, a line for each sweep."""
     import altair as alt  # noqa: PLC0415  (an extra)
 
-    rows = [row for cells, item in over_cells(shown) for row in _efficiencies(cells, item)]
+    sweeps = [(cells, item) for cells, item in over_cells(shown) if item.name == _BATCHING]
+    said = withheld([one for cells, _ in sweeps for one in cells], _SWEPT)
+    rows = [
+        row
+        for cells, item in sweeps
+        if not any(rejected(one, _SWEPT) for one in cells)
+        for row in _efficiencies(cells, item)
+    ]
     if not rows:
-        return Drawing("", lacks="no batch size is swept with a valid cell at batch size 1")
+        lacks = "no batch size is swept with a valid cell at batch size 1 that may be shown"
+        return Drawing("", lacks=f"{lacks}. {said}")
     x = alt.X("batch:Q", title="batch size (samples)", scale=alt.Scale(type="log", base=2))
     x = x.axis(values=sorted({row["batch"] for row in rows}))
     top = max(1.0, *(row["value"] for row in rows)) * 1.1
@@ -65,7 +78,8 @@ def draw_batching(shown: Sequence[Shown]) -> Drawing:
     caption = (
         "Throughput at a batch size over that many times the throughput at batch size 1, over "
         f"{'; '.join(dict.fromkeys(row['sweep'] for row in rows))}. A ratio of means over trials; "
-        "no interval is computed for it. Dashed: the ideal, a whole batch in the time of one sample."
+        "no interval is computed for it. Dashed: the ideal, a whole batch in the time of one "
+        f"sample. {said}"
     )
     return Drawing(caption, chart)
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.units import NS_PER_S
 from accelbench.reports.drawing import BLUE, VERMILION, WIDTH, Drawing, axis_of, stacked
+from accelbench.reports.gates import admitted, withheld
 from accelbench.reports.headline import generates
 from accelbench.reports.shown import Shown, not_drawn, valid
 from accelbench.reports.wording import intervals_told, value_told
@@ -26,17 +27,18 @@ def draw(shown: Sequence[Shown]) -> Drawing:
         BundleError: A trace cannot be read.
     """
     cells = [one for one in shown if generates(one.cell) or not one.cell.measurements]
-    drawn = [one for one in valid(cells) if one.value(_FIRST) and one.value(_EACH)]
+    known = [one for one in valid(cells) if one.value(_FIRST) and one.value(_EACH)]
+    drawn, said = admitted(known, _FIRST, _EACH), withheld(known, _FIRST, _EACH)
     if not drawn:
-        lacks = "there is no valid cell whose tokens arrived one by one"
-        return Drawing("", lacks=f"{lacks}. {not_drawn(cells)}")
+        lacks = "there is no cell whose tokens arrived one by one that may be shown"
+        return Drawing("", lacks=f"{lacks}. {said} {not_drawn(cells)}")
     found = [one.value(name) for one in drawn for name in (_FIRST, _EACH)]
     caption = (
         "Tokens received after the instant a request was due; thin lines are single requests of "
         f"the first trial (at most {_MOST_REQUESTS}), from the raw trace. Shaded: prefill, up to "
         "the first token (TTFT p50). Thick line: decode at the time per output token (TPOT p50). "
         f"Both are means over trials. {intervals_told(one for one in found if one)} "
-        f"{not_drawn(cells)}"
+        f"{said} {not_drawn(cells)}"
     )
     return Drawing(caption, stacked([_panel(one) for one in drawn]))
 

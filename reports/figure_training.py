@@ -16,6 +16,7 @@ from accelbench.reports.drawing import (
     point_of,
     stacked,
 )
+from accelbench.reports.gates import admitted, withheld
 from accelbench.reports.shown import Shown, not_drawn, valid
 from accelbench.reports.wording import intervals_told, value_told
 
@@ -29,18 +30,19 @@ def draw(shown: Sequence[Shown]) -> Drawing:
         BundleError: A trace cannot be read.
     """
     cells = [one for one in shown if one.cell.scenario == "train_to_target"]
-    panels = [_panel(one) for one in valid(cells)]
-    if not panels:
-        return Drawing("", lacks=f"there is no valid training cell. {not_drawn(cells)}")
-    times = [found for one in valid(cells) if (found := one.value(_METRIC))]
-    clocks = {one.cell.clock for one in valid(cells)}
+    drawn = admitted(valid(cells), _METRIC)
+    said = f"{withheld(valid(cells), _METRIC)} {not_drawn(cells)}"
+    if not drawn:
+        return Drawing("", lacks=f"there is no training cell that may be shown. {said}")
+    times = [found for one in drawn if (found := one.value(_METRIC))]
+    clocks = {one.cell.clock for one in drawn}
     caption = (
         "Quality on the test split at each evaluation, over "
         f"{' or '.join(f'{clock} time' for clock in sorted(clocks))} since training began "
         "(evaluations included); one line a trial, from the raw traces. Dashed: the target. On it "
-        f"the mean time to target with its interval. {intervals_told(times)} {not_drawn(cells)}"
+        f"the mean time to target with its interval. {intervals_told(times)} {said}"
     )
-    return Drawing(caption, stacked(panels, own_colours=True))
+    return Drawing(caption, stacked([_panel(one) for one in drawn], own_colours=True))
 
 
 def _panel(one: Shown) -> Any:

@@ -19,6 +19,7 @@ from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.record import Status
 from accelbench.reports.drawing import inlined, rendered
 from accelbench.reports.figures import FIGURES, drawing
+from accelbench.reports.gates import rejected, rules_once
 from accelbench.reports.headline import headline
 from accelbench.reports.machine import changed, code, machine
 from accelbench.reports.shown import Shown, marks, over_cells, shown_cells
@@ -147,6 +148,8 @@ def _page(bundles: Sequence[Bundle], shown: Sequence[Shown], figures: Sequence[_
         moment=_moment,
         tally=_tally,
         reasons_once=reasons_once,
+        rejected=rejected,
+        rules_once=rules_once,
         mark=ENERGY_MARK.__getitem__,
     )
     numbers = [found for one in shown for found in headline(one.cell).values()]

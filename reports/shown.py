@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from string import ascii_uppercase
 
+from accelbench.harness.bundle.checklist import CellChecklist, checklist_of
 from accelbench.harness.bundle.layout import TRACE, record_folder
 from accelbench.harness.bundle.summary import Bundle, CellSummary, derive
 from accelbench.harness.bundle.trace_files import read_trace
+from accelbench.harness.judge.checklist.result import Result
 from accelbench.harness.metrics.derived import Derived
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.schema.measurement import Measurement
@@ -23,11 +26,18 @@ class Shown:
         label: Its name, with the mark of its bundle where there are several.
         bundle: The bundle it is from.
         cell: What its trials say.
+        checklist: What it answers of the survey's checklist, and the rules it breaks.
     """
 
     label: str
     bundle: Bundle
     cell: CellSummary
+    checklist: CellChecklist
+
+    @cached_property
+    def result(self) -> Result:
+        """The cell as the rules see it."""
+        return Result(self.checklist.documents, self.checklist.answers)
 
     @property
     def title(self) -> str:
@@ -68,11 +78,15 @@ def marks(bundles: Sequence[Bundle]) -> list[str]:
 
 
 def shown_cells(bundles: Sequence[Bundle]) -> list[Shown]:
-    """All cells of all bundles that have a trial."""
+    """All cells of all bundles that have a trial.
+
+    Raises:
+        BundleError: A file that the checklist is held against cannot be read.
+    """
     return [
-        Shown(f"{mark}: {cell.cell}" if mark else cell.cell, bundle, cell)
+        Shown(f"{mark}: {cell.cell}" if mark else cell.cell, bundle, cell, checklist)
         for mark, bundle in zip(marks(bundles), bundles, strict=True)
-        for cell in bundle.summaries()
+        for cell, checklist in zip(bundle.summaries(), checklist_of(bundle).cells, strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accelbench.harness.schema.measurement import Measurement
+from accelbench.reports.gates import rejected
 from accelbench.reports.headline import headline
 from accelbench.reports.shown import Shown, over_cells
 from accelbench.reports.wording import told, verdict, what
@@ -49,9 +50,11 @@ class Table:
 
 
 def tables(shown: Sequence[Shown]) -> tuple[Table, Table]:
-    """The cells with their main numbers, and every measurement."""
+    """The cells with the main numbers that no rule withholds, and every measurement."""
     main = [
-        {**_cell(one), **_number(name, found)} for one in shown for name, found in _numbers(one)
+        {**_cell(one), **_number(name, found), **_without(one, name)}
+        for one in shown
+        for name, found in _numbers(one)
     ]
     return (
         Table("cells", main, ("cell", "evidence", "what", "metric", "reads", "verdict")),
@@ -65,16 +68,37 @@ def _numbers(one: Shown) -> list[tuple[str, Measurement | None]]:
 
 def _all(shown: Sequence[Shown]) -> list[Row]:
     rows: list[Row] = [
-        {**_cell(one), **_number(name, found)}
+        {**_cell(one), **_number(name, found), "rules": _ids([one], name)}
         for one in shown
         for name, found in one.cell.measurements.items()
     ]
     rows += [
-        {**_cell(cells[0]), "cell": " + ".join(one.label for one in cells), **_number(name, found)}
+        {
+            **_cell(cells[0]),
+            "cell": " + ".join(one.label for one in cells),
+            **_number(name, found),
+            "rules": _ids(cells, name),
+        }
         for cells, item in over_cells(shown)
         for name, found in item.measurements.items()
     ]
     return rows
+
+
+def _without(one: Shown, name: str) -> Row:
+    """What stands in place of a number that a rule withholds; the rules alone if none does."""
+    rules = rejected(one, name)
+    if not rules:
+        return {"rules": ""}
+    told = "; ".join(f"{rule.id}: {rule.detail}" for rule in rules)
+    ids = _ids([one], name)
+    nothing = dict.fromkeys(("value", "low", "high"))
+    return {**nothing, "reads": f"withheld by {ids}", "reason": told, "rules": ids}
+
+
+def _ids(cells: Sequence[Shown], name: str) -> str:
+    """The rules that withhold a measurement."""
+    return ", ".join(dict.fromkeys(rule.id for one in cells for rule in rejected(one, name)))
 
 
 def _cell(one: Shown) -> Row:

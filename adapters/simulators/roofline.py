@@ -1,12 +1,13 @@
 """The roofline of a spec sheet as a machine: the fastest that its two ceilings allow."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
 from accelbench.harness.errors import ConfigError
-from accelbench.harness.load.engines import ELEMENT_BYTES
-from accelbench.harness.schema.opgraph import Operator, OpGraph
+from accelbench.harness.schema.opgraph import ELEMENT_BYTES, Operator, OpGraph
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Figure, Platform
 from accelbench.harness.schema.protocols import Readiness, Session, Task, WorkloadBuilder
 from accelbench.harness.schema.record import ClockName, Evidence
@@ -118,6 +119,45 @@ class RooflineCost:
             "energy is design power times time, an upper estimate; none without a design power",
             "no idle power, clock gating or activity is modelled",
         )
+
+    def facts(self, platform: Platform) -> Mapping[str, Plain]:
+        """What the checklist asks of a simulator; nothing of arrays, for a roofline has none."""
+        level, width = platform.memory[0], ELEMENT_BYTES[self.elements]
+        return {
+            "simulator": f"{self.name}, accelbench's own",
+            "memory_model": {
+                "level": level.name,
+                "bandwidth_byte_per_s": _bandwidth(platform).value,
+                "latency": "no latency: bandwidth alone",
+            },
+            "clock_gating": "none, and no idle power: the design power is drawn throughout",
+            "mapping": {
+                "dataflow": "none: each operator runs alone, at one of the two ceilings",
+                "hierarchy": f"one level, {level.name}: every operand once an occurrence",
+            },
+            "left_out": [
+                "host and launches",
+                "transfers to and from the machine",
+                "latency and capacity of the memory",
+                "on-chip memory and fusion",
+                "conversion of number formats",
+                "power at rest",
+            ],
+            "timing_scope": {
+                "boundary": "kernel",
+                "inside": ["operators, one after another"],
+                "outside": ["host", "launches", "transfers"],
+            },
+            "precision_map": {
+                "weights": self.elements,
+                "activations": self.elements,
+                "accumulators": "not modelled",
+                "arithmetic": self.precision,
+                "element_bytes": width,
+            },
+            "sparsity": {"pattern": "none"},
+            "quantization": {"method": "not modelled: elements of this width, no scales"},
+        }
 
     def meter(self, platform: Platform) -> Meter | None:
         """Design power times time; None for a sheet without a design power."""

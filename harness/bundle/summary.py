@@ -8,14 +8,12 @@ from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
 from accelbench.harness.bundle.layout import MANIFEST
 from accelbench.harness.bundle.manifest import read_manifest
 from accelbench.harness.bundle.record_file import failed_attempts, read_record, record_folders
+from accelbench.harness.bundle.several import at_quality, batching, costs, strong, weak
 from accelbench.harness.errors import BundleError
-from accelbench.harness.metrics.derived import Derived, batching_efficiency, over_trials
+from accelbench.harness.metrics.derived import Derived, over_trials
 from accelbench.harness.schema.cell import Cell
-from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.measurement import Measurement
-from accelbench.harness.schema.plain import digest
 from accelbench.harness.schema.record import ClockName, Evidence, Reason, Record, Status
-from accelbench.harness.schema.scenario import Offline
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,9 @@ class Bundle:
         for record in self.records:
             by_cell.setdefault(record.cell, []).append(record)
         return tuple(
-            _summary(self.path, name, records) for name, records in by_cell.items() if records
+            _summary(self.path, self.campaign.cells[name], records)
+            for name, records in by_cell.items()
+            if records
         )
 
 
@@ -91,25 +91,12 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def derive(campaign: Campaign, records: Sequence[Record]) -> tuple[Derived, ...]:
-    """What rests on several records: batching efficiency, wherever a batch size is swept.
-
-    Cells belong together when they differ in nothing but their name and batch size.
-    """
-    sweeps: dict[str, dict[int, list[Record]]] = {}
-    for record in records:
-        cell = campaign.cells[record.cell]
-        if isinstance(cell.scenario, Offline):
-            sizes = sweeps.setdefault(_sweep_key(cell), {})
-            sizes.setdefault(cell.scenario.batch_size, []).append(record)
-    return tuple(batching_efficiency(sizes) for sizes in sweeps.values() if len(sizes) > 1)
+    """What rests on several records of a campaign, or on a record and what was declared."""
+    kinds = (batching, strong, weak, at_quality, costs)
+    return tuple(found for kind in kinds for found in kind(campaign.cells, records))
 
 
-def _sweep_key(cell: Cell) -> str:
-    shared = (cell.workload, cell.rules, cell.adapter, cell.platform, cell.probe)
-    return digest([[encode(part) for part in shared], cell.weights_from])
-
-
-def _summary(bundle: Path, name: str, records: Sequence[Record]) -> CellSummary:
+def _summary(bundle: Path, cell: Cell, records: Sequence[Record]) -> CellSummary:
     first = records[0]
     statuses = {record.status for record in records}
     counted = [r for r in records if r.status == "valid"] or [
@@ -118,14 +105,14 @@ def _summary(bundle: Path, name: str, records: Sequence[Record]) -> CellSummary:
     reasons = dict.fromkeys(reason for record in records for reason in record.reasons)
     again = [
         Reason("failed_attempt", f"an earlier attempt failed; it is kept as {attempt}", "warning")
-        for attempt in failed_attempts(bundle, name)
+        for attempt in failed_attempts(bundle, cell.name)
     ]
     status: Status = "valid"
     for worse in ("invalid", "failed"):
         if worse in statuses:
             status = worse
     return CellSummary(
-        cell=name,
+        cell=cell.name,
         workload=first.workload,
         scenario=first.scenario,
         adapter=first.adapter,
@@ -135,5 +122,16 @@ def _summary(bundle: Path, name: str, records: Sequence[Record]) -> CellSummary:
         status=status,
         reasons=(*reasons, *again),
         trials=len(records),
-        measurements=over_trials([record.measurements for record in counted]) if counted else {},
+        measurements=_over_trials(cell, counted),
+    )
+
+
+def _over_trials(cell: Cell, counted: Sequence[Record]) -> Mapping[str, Measurement]:
+    """What the records that count say together; the pilot only where all of it is valid."""
+    if not counted:
+        return {}
+    pilot = [r for r in counted if r.repeat < cell.rules.trials and r.status == "valid"]
+    planned = cell.rules.precision is not None and len(pilot) == cell.rules.trials
+    return over_trials(
+        [record.measurements for record in counted], cell.rules.trials if planned else None
     )

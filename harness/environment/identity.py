@@ -15,7 +15,7 @@ from accelbench.harness.foreign import foreign
 from accelbench.harness.schema.plain import Plain, digest
 
 PARTS = ("adapters", "cli", "conf", "harness", "reports", "suites")
-_CODE = (".json", ".py", ".txt", ".yaml")
+_CODE = (".csv", ".json", ".py", ".txt", ".yaml")
 
 
 def machine_id(roots: Roots = LINUX, hostname: Callable[[], str] = platform.node) -> str:
@@ -49,7 +49,7 @@ def code_digest(parts: Mapping[str, Path] | None = None) -> str:
     """A digest of the code and configuration of accelbench as it is installed.
 
     It is the sha256 over each file's place `<part>/<relative path>` and its own sha256, in order
-    of the places; *.py, *.yaml, *.json and *.txt count.
+    of the places; *.py, *.yaml, *.json, *.csv and *.txt count.
 
     Args:
         parts: The folder of each part, by name; the installed ones unless given.

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from accelbench.harness.schema.opgraph import ELEMENT_BYTES
 from accelbench.harness.schema.protocols import Prompt, Training, WorkloadBuilder
 
-ELEMENT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5}
-"""Bytes of one element, by precision."""
+FLOPS_COUNTING = (
+    "analytic, from the operator graph: matrix products, convolutions and attention, two for a"
+    " multiply-add; no padding, no recomputation, zeros not skipped"
+)
+"""How the FLOPs of `DemandOf` are counted."""
+
+TRAFFIC = (
+    "compulsory, from the operator graph: every operand once an occurrence, as if nothing stayed"
+    " on chip; main memory is the first level of the platform's sheet"
+)
+"""How its bytes are counted, and of which memory."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,14 @@ class DemandOf:
     Args:
         builder: The workload.
         precision: Key of `ELEMENT_BYTES`: the size at which elements travel.
+
+    Attributes:
+        element_bytes: That size, bytes.
     """
 
     def __init__(self, builder: WorkloadBuilder, precision: str) -> None:
         self._builder = builder
-        self._element_bytes = ELEMENT_BYTES[precision]
+        self.element_bytes = ELEMENT_BYTES[precision]
         self._known: dict[tuple[str, int, int, int], Demand] = {}
 
     def call(self, phase: str, batch: int = 1, tokens: int = 1, context: int = 0) -> Demand:
@@ -73,7 +86,7 @@ class DemandOf:
         key = (phase, batch, tokens, context)
         if key not in self._known:
             graph = self._builder.lower(phase, batch, tokens, context)
-            moved = graph.bytes_moved(self._element_bytes)
+            moved = graph.bytes_moved(self.element_bytes)
             self._known[key] = Demand(float(graph.flops), moved)
         return self._known[key]
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.asked import asked, histogram
 from accelbench.harness.load.engines import (
     DemandOf,
     GenerationEngine,
     InferenceEngine,
     TrainingEngine,
 )
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Prompt, Samples, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
@@ -33,7 +35,7 @@ def drive(
     demand: DemandOf | None,
     work: Work,
     recorder: Recorder,
-) -> None:
+) -> dict[str, Plain]:
     """Runs one trial of any scenario that an in-process engine can do.
 
     Args:
@@ -44,15 +46,22 @@ def drive(
         work: The trial.
         recorder: Takes the events.
 
+    Returns:
+        What was asked of the engine, for the facts of the trial: batch, load, warm-up, and
+        `tokens`, the lengths of prompts and answers, where there are any.
+
     Raises:
         TrialError: The scenario does not fit the task.
     """
     scenario = work.scenario
+    told = asked(scenario, builder.task, work.rules.warmup)
     if isinstance(scenario, TrainToTarget):
         train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
     elif builder.task == "generate" and isinstance(scenario, SingleStream):
         prompts = builder.prompts(scenario.requests + work.rules.warmup, work.seed)
-        stream_tokens(
+        if demand is not None:
+            recorder.kv(builder.kv(demand.element_bytes))
+        told["tokens"] = stream_tokens(
             cast("GenerationEngine", engine), prompts, work.rules.warmup, demand, recorder
         )
     elif builder.task == "classify" and samples is not None:
@@ -70,6 +79,7 @@ def drive(
         )
     else:
         raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that {builder.task}s")
+    return told
 
 
 @dataclass(frozen=True)
@@ -156,8 +166,12 @@ def stream_tokens(
     warmup: int,
     demand: DemandOf | None,
     recorder: Recorder,
-) -> None:
-    """Single-stream generation: a row a request, a row a token, a phase each for prefill and decode."""
+) -> dict[str, Plain]:
+    """Single-stream generation: a row a request, a row a token, a phase each for prefill and decode.
+
+    Returns:
+        Histograms of the tokens of prompts and of answers, of the window's requests.
+    """
     for prompt in prompts[:warmup]:
         began = recorder.now_ns()
         engine.generate(prompt, _nothing, _nothing)
@@ -170,11 +184,11 @@ def stream_tokens(
             stamped.append(_generate(engine, prompt, due, recorder))
             due = stamped[-1][-1]
         recorder.close_window()
-    for prompt, (sent, prefilled, done) in zip(prompts[warmup:], stamped, strict=True):
+    for prompt, (_, sent, prefilled, done) in zip(prompts[warmup:], stamped, strict=True):
         size = len(prompt.tokens)
         prefill = demand.call("prefill", tokens=size) if demand else None
         decode = demand.decode(size, prompt.output_tokens - 1) if demand else None
-        for name, start, end, asked in (
+        for name, start, end, demanded in (
             ("prefill", sent, prefilled, prefill),
             ("decode", prefilled, done, decode),
         ):
@@ -184,14 +198,19 @@ def stream_tokens(
                 start,
                 end,
                 request=prompt.id,
-                flops=asked.flops if asked else None,
-                moved=asked.moved if asked else None,
+                flops=demanded.flops if demanded else None,
+                moved=demanded.moved if demanded else None,
             )
+    return {
+        "input": histogram([len(prompt.tokens) for prompt in prompts[warmup:]]),
+        "output": histogram([emitted for emitted, *_ in stamped]),
+    }
 
 
 def _generate(
     engine: GenerationEngine, prompt: Prompt, due: int, recorder: Recorder
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
+    """One request; returns its tokens, and when it was sent, prefilled and done."""
     now = recorder.now_ns
     at: list[int] = []
     prefilled: list[int] = []
@@ -211,7 +230,7 @@ def _generate(
         queue_exit_ns=sent,
         prefill_end_ns=prefilled[0],
     )
-    return sent, prefilled[0], done
+    return len(at), sent, prefilled[0], done
 
 
 def train_to_target(
@@ -229,7 +248,10 @@ def train_to_target(
         recorder.open_window()
         due = now()
         for epoch in range(scenario.max_epochs):
-            for number, batch in enumerate(training.batches(epoch)):
+            began = now()
+            batches = training.batches(epoch)
+            recorder.phase("batches", "input", began, now())
+            for number, batch in enumerate(batches):
                 sent = now()
                 size = training.step(batch)
                 done = now()

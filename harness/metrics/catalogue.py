@@ -4,30 +4,82 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from accelbench.harness.metrics import (
+    arrays,
+    cold_start,
     compute,
+    cost,
+    coverage,
+    curve,
+    decoding,
     derived,
+    drift,
     energy,
+    energy_delay,
+    energy_phases,
+    experts,
+    first_token,
+    fronts,
+    gaps,
+    goodput,
+    hardware,
+    kv,
     latency,
     memory,
+    overhead,
+    parallel,
     quality,
+    scaling,
+    sheet,
+    spiking,
+    steadiness,
     throughput,
     training,
 )
+from accelbench.harness.metrics.distribution import QUANTITIES, Quantity
 from accelbench.harness.metrics.observation import Observation
-from accelbench.harness.metrics.registry import DEFINITIONS, METRICS, Definition, measurement
+from accelbench.harness.metrics.registry import (
+    DEFINITIONS,
+    METRICS,
+    ON_REQUEST,
+    Definition,
+    definition_of,
+    measurement,
+)
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.trace import Trace
 
 FAMILIES: tuple[ModuleType, ...] = (
     latency,
+    first_token,
+    gaps,
     throughput,
+    goodput,
+    overhead,
+    cold_start,
+    coverage,
+    drift,
     energy,
+    energy_delay,
+    energy_phases,
     compute,
+    hardware,
     memory,
+    kv,
+    decoding,
     training,
+    parallel,
+    experts,
+    arrays,
+    spiking,
+    steadiness,
     quality,
     derived,
+    scaling,
+    fronts,
+    curve,
+    cost,
+    sheet,
 )
 """The modules whose import fills the registry."""
 
@@ -37,17 +89,42 @@ def catalogue() -> tuple[Definition, ...]:
     return tuple(DEFINITIONS[name] for name in sorted(DEFINITIONS))
 
 
-def measure(trace: Trace, platform: Platform | None) -> Mapping[str, Measurement]:
+def definition(name: str) -> Definition:
+    """The definition of a measurement (see `registry.definition_of`).
+
+    Raises:
+        KeyError: No metric has this name.
+    """
+    return definition_of(name)
+
+
+def quantity(name: str) -> Quantity | None:
+    """The function behind a quantity that requests have, e.g. "e2e.service"; None if none has it."""
+    return QUANTITIES.get(name)
+
+
+def measure(
+    trace: Trace, platform: Platform | None, *, on_request: bool = False
+) -> Mapping[str, Measurement]:
     """Every metric that applies to a trace (see `registry`), by name.
 
     Args:
         trace: One trial.
         platform: The sheet of the machine, or None where it is not known.
+        on_request: Whether to give MLPerf's order statistics too.
+
+    Raises:
+        BundleError: A table that is read in parts cannot be read.
     """
-    seen = Observation(trace, platform)
+    return measured(Observation(trace, platform), on_request=on_request)
+
+
+def measured(seen: Observation, *, on_request: bool = False) -> Mapping[str, Measurement]:
+    """As `measure`, of a trial that is already looked at."""
+    metrics = [*METRICS.values(), *(ON_REQUEST.values() if on_request else ())]
     found = {
-        name: measurement(metric.definition, outcome)
-        for metric in METRICS.values()
+        name: measurement(definition_of(name), outcome)
+        for metric in metrics
         if metric.applies(seen)
         for name, outcome in metric.compute(seen).items()
     }

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelbench.harness.metrics.applies import always
+from accelbench.harness.metrics.busy import clipped, ends, of_kind, phases, starts
 from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.metrics.once import once
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
-from accelbench.harness.metrics.spans import covered_ns, share_inside
+from accelbench.harness.metrics.spans import share_inside
 from accelbench.harness.units import NS_PER_S
 
 WORK = ("steady", "prefill", "decode")
@@ -21,7 +23,7 @@ _TIME = "T the union of phases of kind steady, prefill or decode in the window"
 
 
 @dataclass(frozen=True)
-class _Done:
+class Done:
     """Work done in the window: an amount, in a time, by so many phases."""
 
     amount: float
@@ -37,7 +39,8 @@ def _tells_bytes(seen: Observation) -> bool:
     return seen.tells("phases", "bytes")
 
 
-def _tells_both(seen: Observation) -> bool:
+def tells_both(seen: Observation) -> bool:
+    """Some phase tells its FLOPs, and some its bytes."""
     return _tells_flops(seen) and _tells_bytes(seen)
 
 
@@ -53,7 +56,7 @@ def _tells_both(seen: Observation) -> bool:
 )
 def total_flops(seen: Observation) -> Outcome:
     """F of equations 13 and 14."""
-    done = _work(seen, "flops")
+    done = amount_inside(seen, "flops")
     return done if isinstance(done, Absent) else Value(done.amount, done.n)
 
 
@@ -82,7 +85,7 @@ def achieved_flops(seen: Observation) -> Outcome:
 )
 def flops_utilization(seen: Observation) -> Outcome:
     """Equation 13, second part."""
-    return _ratio(achieved_flops(seen), _peak_flops(seen))
+    return over_peak(achieved_flops(seen), peak_flops(seen))
 
 
 @metric(
@@ -111,7 +114,7 @@ def achieved_bandwidth(seen: Observation) -> Outcome:
 )
 def bandwidth_utilization(seen: Observation) -> Outcome:
     """B_ach over B_peak."""
-    return _ratio(achieved_bandwidth(seen), _peak_bandwidth(seen))
+    return over_peak(achieved_bandwidth(seen), _peak_bandwidth(seen))
 
 
 @metric(
@@ -121,11 +124,11 @@ def bandwidth_utilization(seen: Observation) -> Outcome:
     formula="F / Q, Q by the compulsory-traffic model",
     source="eq. 14, section 6.2",
     better="neither",
-    applies=_tells_both,
+    applies=tells_both,
 )
 def intensity(seen: Observation) -> Outcome:
     """I of equation 14."""
-    flops, moved = _work(seen, "flops"), _work(seen, "bytes")
+    flops, moved = amount_inside(seen, "flops"), amount_inside(seen, "bytes")
     if isinstance(flops, Absent):
         return flops
     if isinstance(moved, Absent):
@@ -143,16 +146,16 @@ def intensity(seen: Observation) -> Outcome:
     " first memory level; the peak alone where no bytes are moved",
     source="eq. 14, section 6.2",
     better="neither",
-    applies=_tells_both,
+    applies=tells_both,
 )
 def roofline_bound(seen: Observation) -> Outcome:
     """Equation 14."""
-    flops, moved = _work(seen, "flops"), _work(seen, "bytes")
+    flops, moved = amount_inside(seen, "flops"), amount_inside(seen, "bytes")
     if isinstance(flops, Absent):
         return flops
     if isinstance(moved, Absent):
         return moved
-    peak, bandwidth = _peak_flops(seen), _peak_bandwidth(seen)
+    peak, bandwidth = peak_flops(seen), _peak_bandwidth(seen)
     if isinstance(peak, Absent):
         return peak
     if moved.amount == 0:
@@ -162,25 +165,43 @@ def roofline_bound(seen: Observation) -> Outcome:
     return Value(min(peak, flops.amount / moved.amount * bandwidth), flops.n)
 
 
-def _work(seen: Observation, column: str) -> _Done | Absent:
-    """FLOPs or bytes of the working phases, inside the window."""
-    start, end = seen.times("phases", "start_ns"), seen.times("phases", "end_ns")
+def amount_inside(seen: Observation, column: str, kinds: tuple[str, ...] = WORK) -> Done | Absent:
+    """FLOPs or bytes of phases of these kinds, inside the window.
+
+    Args:
+        seen: The trial.
+        column: "flops" or "bytes".
+        kinds: Kinds of phases.
+    """
+    return once(seen, f"{column} of {kinds}", lambda: _amount_inside(seen, column, kinds))
+
+
+def _amount_inside(seen: Observation, column: str, kinds: tuple[str, ...]) -> Done | Absent:
+    rows = of_kind(seen, *kinds)
+    start, end = starts(seen)[rows], ends(seen)[rows]
     share = share_inside(start, end, seen.length_ns)
-    taken = seen.among("phases", "kind", WORK) & (share > 0)
-    amount = seen.numbers("phases", column)[taken]
+    taken = share > 0
+    amount = seen.numbers("phases", column)[rows][taken]
     what = "FLOPs" if column == "flops" else "bytes"
+    which = "working" if kinds == WORK else kinds[0]
     if amount.size == 0:
-        return Absent(f"no working phase in the window, so no {what}")
+        return Absent(f"no {which} phase in the window, so no {what}")
     silent = int(np.isnan(amount).sum())
     if silent:
-        return Absent(f"{silent} of {amount.size} working phases do not tell their {what}")
-    inside = np.clip(start[taken], 0, seen.length_ns), np.clip(end[taken], 0, seen.length_ns)
-    total = float((amount * share[taken]).sum())
-    return _Done(total, covered_ns(*inside) / NS_PER_S, amount.size)
+        return Absent(f"{silent} of {amount.size} {which} phases do not tell their {what}")
+    total = float(np.sort(amount * share[taken]).sum())
+    busy_ns = clipped(seen, start, end).length_ns
+    return Done(total, busy_ns / NS_PER_S, amount.size)
+
+
+def busy_s(seen: Observation) -> Value:
+    """Time in the window in which the trial worked, s."""
+    rows = of_kind(seen, *WORK)
+    return Value(phases(seen, rows).length_ns / NS_PER_S, int(rows.sum()))
 
 
 def _rate(seen: Observation, column: str) -> Outcome:
-    done = _work(seen, column)
+    done = amount_inside(seen, column)
     if isinstance(done, Absent):
         return done
     if done.busy_s == 0:
@@ -188,7 +209,8 @@ def _rate(seen: Observation, column: str) -> Outcome:
     return Value(done.amount / done.busy_s, done.n)
 
 
-def _ratio(achieved: Outcome, peak: float | Absent) -> Outcome:
+def over_peak(achieved: Outcome, peak: float | Absent) -> Outcome:
+    """The share of a peak."""
     if isinstance(achieved, Absent):
         return achieved
     if isinstance(peak, Absent):
@@ -196,7 +218,8 @@ def _ratio(achieved: Outcome, peak: float | Absent) -> Outcome:
     return Value(achieved.value / peak, achieved.n)
 
 
-def _peak_flops(seen: Observation) -> float | Absent:
+def peak_flops(seen: Observation) -> float | Absent:
+    """The sheet's peak at the precision of the trial, FLOP/s."""
     precision = seen.trace.head.precision
     if seen.platform is None:
         return Absent("no platform sheet is known")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from accelbench.harness.metrics.ratio import ratio_of_means, times
 from accelbench.harness.metrics.registry import (
     Absent,
     Definition,
@@ -13,6 +14,7 @@ from accelbench.harness.metrics.registry import (
 )
 from accelbench.harness.schema.measurement import Interval, Measurement
 from accelbench.harness.schema.record import Record
+from accelbench.harness.statistics.fixed_width import stein_interval
 from accelbench.harness.statistics.intervals import mean_estimate
 
 BATCHING = define(
@@ -44,21 +46,25 @@ class Derived:
 
 
 def over_trials(
-    trials: Sequence[Mapping[str, Measurement]],
+    trials: Sequence[Mapping[str, Measurement]], pilot: int | None = None
 ) -> Mapping[str, Measurement]:
     """What a cell's valid trials say together, by metric.
 
-    The mean over trials with Student's t interval; the mean of a percentile is the expected
+    The mean over trials with Student's t interval, or Stein's where a pilot fixed their number:
+    given the pilot's spread the number of trials is no longer chance, whichever metric fixed it,
+    so that his interval holds for every metric. The mean of a percentile is the expected
     percentile of a trial, not the percentile of all requests pooled. One trial alone keeps
     its own value and interval. A metric that some trial lacks is absent.
 
     Args:
-        trials: The measurements of each valid trial.
+        trials: The measurements of each valid trial, in the order they were run.
+        pilot: How many of them, the first, were the pilot that fixed their number; None where
+            it was fixed beforehand.
     """
     if len(trials) == 1:
         return dict(trials[0])
     names = sorted({name for trial in trials for name in trial})
-    return {name: _together(name, trials) for name in names}
+    return {name: _together(name, trials, pilot) for name in names}
 
 
 def batching_efficiency(records: Mapping[int, Sequence[Record]]) -> Derived:
@@ -71,7 +77,10 @@ def batching_efficiency(records: Mapping[int, Sequence[Record]]) -> Derived:
         size: [record for record in records[size] if record.status == "valid"]
         for size in sorted(records)
     }
-    rates = {size: _mean_rate(size, trials) for size, trials in valid.items()}
+    rates = {
+        size: trial_values("tp.samples", trials, f"batch size {size}")
+        for size, trials in valid.items()
+    }
     single = rates.get(1, Absent("there is no record at batch size 1"))
     return Derived(
         "batch.efficiency",
@@ -83,7 +92,26 @@ def batching_efficiency(records: Mapping[int, Sequence[Record]]) -> Derived:
     )
 
 
-def _together(name: str, trials: Sequence[Mapping[str, Measurement]]) -> Measurement:
+def trial_values(name: str, records: Sequence[Record], where: str) -> tuple[float, ...] | Absent:
+    """A measurement's value in each of these trials, or why they do not all have one.
+
+    Args:
+        name: The measurement.
+        records: Valid trials of one cell.
+        where: What the cell is, for the reason.
+    """
+    if not records:
+        return Absent(f"no valid record at {where}")
+    found = [record.measurements.get(name) for record in records]
+    values = tuple(item.value for item in found if item is not None and item.value is not None)
+    if len(values) < len(records):
+        return Absent(f"no {name} in every valid record at {where}", len(values))
+    return values
+
+
+def _together(
+    name: str, trials: Sequence[Mapping[str, Measurement]], pilot: int | None
+) -> Measurement:
     present = [trial[name] for trial in trials if name in trial]
     known = [item for item in present if item.value is not None]
     first = present[0]
@@ -91,7 +119,8 @@ def _together(name: str, trials: Sequence[Mapping[str, Measurement]]) -> Measure
         return Measurement(
             None, first.unit, len(known), reason=_why(present, trials), version=first.version
         )
-    estimate = mean_estimate([item.value for item in known if item.value is not None])
+    values = [item.value for item in known if item.value is not None]
+    estimate = stein_interval(values, pilot) if pilot else mean_estimate(values)
     bounds = estimate.bounds
     notes = [item.energy for item in known]
     return Measurement(
@@ -115,20 +144,15 @@ def _why(present: Sequence[Measurement], trials: Sequence[Mapping[str, Measureme
     return f"absent in {absent} of {len(trials)} trials{told}"
 
 
-def _mean_rate(size: int, records: Sequence[Record]) -> Outcome:
-    if not records:
-        return Absent(f"no valid record at batch size {size}")
-    found = over_trials([record.measurements for record in records]).get("tp.samples")
-    if found is None or found.value is None:
-        return Absent(f"no tp.samples in every valid record at batch size {size}", len(records))
-    return Value(found.value, len(records))
-
-
-def _efficiency(size: int, rate: Outcome, single: Outcome) -> Outcome:
+def _efficiency(
+    size: int, rate: tuple[float, ...] | Absent, single: tuple[float, ...] | Absent
+) -> Outcome:
     if isinstance(single, Absent):
         return single
     if isinstance(rate, Absent):
         return rate
-    if single.value == 0:
-        return Absent("the throughput at batch size 1 is 0", single.n)
-    return Value(rate.value / (size * single.value), rate.n)
+    if not any(single):
+        return Absent("the throughput at batch size 1 is 0", len(single))
+    if size == 1:
+        return Value(1.0, len(single), reason="1 by definition, so no interval")
+    return times(ratio_of_means(rate, single), 1 / size)

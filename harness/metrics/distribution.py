@@ -21,7 +21,9 @@ from accelbench.harness.metrics.registry import (
     define,
 )
 from accelbench.harness.schema.measurement import Better, Interval
-from accelbench.harness.statistics.intervals import Estimate, mean_estimate, percentile_estimate
+from accelbench.harness.statistics.dependent import mean_interval, percentile_interval
+from accelbench.harness.statistics.early_stopping import order_statistic
+from accelbench.harness.statistics.intervals import Estimate
 
 PERCENTS = (50, 95, 99)
 
@@ -47,24 +49,38 @@ Estimator: TypeAlias = Callable[[Series], Estimate]
 
 
 def _mean(series: Series) -> Estimate:
-    return mean_estimate(series.values, of="requests")
+    return mean_interval(series.values, of="requests")
 
 
 def _percentile(series: Series, percent: int) -> Estimate:
-    return percentile_estimate(series.values, percent, of="requests")
+    return percentile_interval(series.values, percent, of="requests", ordered=series.ordered)
 
 
 def _order_statistic(series: Series, percent: int) -> Estimate:
-    value = float(
-        series.ordered[min(int(series.values.size * percent / 100), series.values.size - 1)]
-    )
+    value = order_statistic(series.ordered, percent)
     return Estimate(value, series.values.size, None, "an order statistic carries no interval")
+
+
+QUANTITIES: dict[str, Quantity] = {}
+"""Values of completed requests in the order in which they came, NaN where there is none, by kind."""
+
+
+def _deviation(series: Series) -> Estimate:
+    n = series.values.size
+    value = float(series.values.std(ddof=1)) if n > 1 else 0.0
+    return Estimate(value, n, None, "a standard deviation is given without an interval")
+
+
+def _largest(series: Series) -> Estimate:
+    reason = "the largest value grows with the number of requests: it has no interval"
+    return Estimate(float(series.ordered[-1]), series.values.size, None, reason)
 
 
 PERCENTILES: Mapping[str, Estimator] = {
     f"p{percent}": partial(_percentile, percent=percent) for percent in PERCENTS
 }
 STATISTICS: Mapping[str, Estimator] = {"mean": _mean, **PERCENTILES}
+SPREAD: Mapping[str, Estimator] = {"std": _deviation, "max": _largest}
 ORDER_STATISTICS: Mapping[str, Estimator] = {
     f"p{percent}": partial(_order_statistic, percent=percent) for percent in PERCENTS
 }
@@ -114,7 +130,9 @@ class _Form:
     estimator: str = "numpy linear"
 
 
-def per_request(kind: Kind, *, censored: bool = False) -> Callable[[Quantity], Quantity]:
+def per_request(
+    kind: Kind, *, censored: bool = False, spread: bool = False
+) -> Callable[[Quantity], Quantity]:
     """Registers mean, p50, p95 and p99 of a quantity with one entry a request.
 
     They run over completed requests that have it (not NaN). MLPerf's order statistics are
@@ -124,9 +142,11 @@ def per_request(kind: Kind, *, censored: bool = False) -> Callable[[Quantity], Q
         kind: What the quantity is.
         censored: Whether percentiles that take a failed request for infinitely slow are
             registered as well.
+        spread: Whether the standard deviation and the largest value are registered as well.
     """
     completed = "over completed requests due in the window"
-    plain = _Form(kind.name, completed, STATISTICS)
+    statistics = {**STATISTICS, **SPREAD} if spread else STATISTICS
+    plain = _Form(kind.name, completed, statistics)
     failures = _Form(
         f"{kind.name}.censored",
         "over requests due in the window, +infinity for each that is not ok",
@@ -147,6 +167,7 @@ def per_request(kind: Kind, *, censored: bool = False) -> Callable[[Quantity], Q
             values = np.where(seen.requests.ok, quantity(seen), math.inf)
             return values[seen.turn][seen.requests.due_inside[seen.turn]]
 
+        QUANTITIES[kind.name] = of_completed
         _register(kind, plain, of_completed, METRICS)
         _register(kind, ranks, of_completed, ON_REQUEST)
         if censored:
@@ -159,7 +180,7 @@ def per_request(kind: Kind, *, censored: bool = False) -> Callable[[Quantity], Q
 def define_statistics(kind: Kind, form: _Form) -> None:
     """Puts a definition for each statistic of a form into the catalogue."""
     for statistic in form.statistics:
-        how = "" if statistic == "mean" else f", {form.estimator}"
+        how = f", {form.estimator}" if statistic in PERCENTILES else ""
         define(
             Definition(
                 f"{form.stem}.{statistic}",

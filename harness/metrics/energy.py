@@ -5,13 +5,20 @@ TPW of the survey are one number (tokens per watt-second are tokens per joule), 
 as itself and once as its inverse.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from accelbench.harness.metrics.applies import always, serves
 from accelbench.harness.metrics.meters import watched, window_energy
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
+from accelbench.harness.metrics.tallies import tells, total
 from accelbench.harness.metrics.throughput import NO_LENGTH, sum_over
+
+
+def _watched_and_idle_known(seen: Observation) -> bool:
+    return watched(seen) and tells("power.idle")(seen)
 
 
 def _per_token(seen: Observation) -> bool:
@@ -32,16 +39,41 @@ def _per_inference(seen: Observation) -> bool:
     "energy.total",
     unit="J",
     summary="Energy spent in the window.",
-    formula="integral of P dt over the window (trapezoid, interpolated at its ends), or the"
-    " difference of a counter, or the sum of a simulator's ledger; channels are added",
+    formula="integral of P dt over the window (trapezoid, interpolated at its ends, the nearest"
+    " sample held at an end that none reaches), or the difference of a counter, or the sum of a"
+    " simulator's ledger; channels are added",
     source="eq. 9, section 6.2",
     better="lower",
     applies=always,
 )
-def total(seen: Observation) -> Outcome:
+def total_energy(seen: Observation) -> Outcome:
     """Energy of the window, J."""
     found = window_energy(seen)
     return found if isinstance(found, Absent) else Value(found.energy_j, found.n, energy=found.note)
+
+
+@metric(
+    "energy.net",
+    unit="J",
+    summary="Energy spent in the window beyond what the idle machine would have spent.",
+    formula="E - P_idle T_window, P_idle from the counter power.idle; not clipped at 0",
+    source="eq. 9 text, section 6.2",
+    better="lower",
+    applies=_watched_and_idle_known,
+)
+def net(seen: Observation) -> Outcome:
+    """Energy net of idle, J."""
+    found, idle = window_energy(seen), total(seen, "power.idle")
+    if isinstance(found, Absent):
+        return found
+    if isinstance(idle, Absent):
+        return idle
+    note = replace(
+        found.note,
+        method=f"{found.note.method}; less the idle power over the window",
+        net_of_idle=True,
+    )
+    return Value(found.energy_j - idle.value * seen.length_s, found.n, energy=note)
 
 
 @metric(

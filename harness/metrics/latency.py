@@ -23,6 +23,7 @@ from accelbench.harness.units import NS_PER_S
         applies=serves,
     ),
     censored=True,
+    spread=True,
 )
 def e2e_response(seen: Observation) -> Numbers:
     """End-to-end time from the due instant, seconds."""
@@ -38,7 +39,8 @@ def e2e_response(seen: Observation) -> Numbers:
         source="eq. 2, section 6.2",
         needs="both a send and an end",
         applies=serves,
-    )
+    ),
+    spread=True,
 )
 def e2e_service(seen: Observation) -> Numbers:
     """End-to-end time from the send, seconds."""

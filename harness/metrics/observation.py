@@ -6,7 +6,7 @@ to it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -69,10 +69,12 @@ class Observation:
     Attributes:
         trace: The trace.
         platform: The sheet of the machine, or None where it is not known.
+        kept: What many metrics need, computed once (see `once`).
     """
 
     trace: Trace
     platform: Platform | None = None
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def length_ns(self) -> int:

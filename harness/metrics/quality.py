@@ -41,7 +41,7 @@ def quality(seen: Observation) -> Mapping[str, Outcome]:
     }
 
 
-METRICS["quality.<metric>"] = Metric(
+METRICS["quality"] = Metric(
     define(
         Definition(
             "quality.<metric>",
@@ -51,7 +51,7 @@ METRICS["quality.<metric>"] = Metric(
             source="section 3.6",
             better="higher",
         )
-    ),
+    ).name,
     always,
     quality,
 )

@@ -17,7 +17,7 @@ Numbers: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-SLICES = 64
+SLICES = 1024
 """Equal slices of the window, over which what varies with time is counted."""
 
 COLUMNS = ("id", "at_ns", "count", "kind")

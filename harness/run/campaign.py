@@ -31,7 +31,7 @@ from accelbench.harness.run import registry
 from accelbench.harness.run.folder import begin, check_space, claimed, clear, close
 from accelbench.harness.run.job import Outcome, Trial
 from accelbench.harness.run.mirror import Mirror
-from accelbench.harness.run.planner import Slot, missing_slots, plan_round
+from accelbench.harness.run.planner import Slot, missing_slots, plan_round, wanted_trials
 from accelbench.harness.run.trial import finish
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import decode, encode
@@ -96,7 +96,8 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
     Args:
         asked: The campaign.
         folder: Its folder: new, empty, or holding the same campaign unfinished.
-        tell: Takes events for people: "begun", "trial_started", "trial_finished", "warning".
+        tell: Takes events for people: "begun", "trial_started", "trial_finished", "more",
+            "warning".
 
     Returns:
         Where a tracker holds the records, or None.
@@ -113,10 +114,9 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
         records = {(record.cell, record.repeat): record for record in kept}
         running = _Running(folder, campaign, tell, Mirror(folder, campaign), records)
         _environment(folder, "before")
-        slots = missing_slots(campaign.cells, records)
-        tell({"event": "begun", "trials": len(slots), "kept": len(kept)})
+        tell({"event": "begun", "trials": len(_missing(running)), "kept": len(kept)})
         running.mirror.add(kept)
-        _rounds(running, slots)
+        _rounds(running)
         running.mirror.send(tell)
         _environment(folder, "after")
         close(folder, campaign, _now())
@@ -124,22 +124,29 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
         return running.mirror.place
 
 
-def _rounds(running: _Running, slots: Sequence[Slot]) -> None:
-    """All rounds: cells that train for others first, then those that use their weights."""
-    left = set(slots)
-    for number in range(1 + max((repeat for _, repeat in slots), default=-1)):
+def _rounds(running: _Running) -> None:
+    """All rounds: cells that train for others first, then those that use their weights.
+
+    What a cell's pilot asks for joins the rounds that follow.
+    """
+    number = 0
+    while number <= max((repeat for _, repeat in _missing(running)), default=-1):
         for uses_weights in (False, True):
             ready = [
                 slot
-                for slot in left
+                for slot in _missing(running)
                 if slot[1] <= number and _uses_weights(running, slot) == uses_weights
                 if _weights_are_there(running, slot)
             ]
-            left.difference_update(ready)
             _sessions(running, ready, number)
-    for slot in sorted(left):
+        number += 1
+    for slot in sorted(_missing(running)):
         source = running.cells[slot[0]].weights_from
         _never_begun(running, slot, f"cell {source!r} has no valid trial to take weights from")
+
+
+def _missing(running: _Running) -> list[Slot]:
+    return missing_slots(running.cells, running.records)
 
 
 def _uses_weights(running: _Running, slot: Slot) -> bool:
@@ -186,6 +193,16 @@ def _finished(running: _Running, outcome: Outcome) -> None:
     running.records[record.cell, record.repeat] = record
     running.mirror.add([record])
     running.tell({"event": "trial_finished", "record": record})
+    _tell_of_more(running, running.cells[record.cell])
+
+
+def _tell_of_more(running: _Running, cell: Cell) -> None:
+    """Tells once, when a cell's pilot is done, how many trials its precision takes."""
+    precision = cell.rules.precision
+    done = sum(name == cell.name for name, _ in running.records)
+    wanted = wanted_trials(cell, running.records)
+    if precision is not None and done == cell.rules.trials and wanted > done:
+        running.tell({"event": "more", "cell": cell.name, "trials": wanted, "added": wanted - done})
 
 
 def _never_begun(running: _Running, slot: Slot, why: str) -> None:

@@ -12,8 +12,9 @@ from accelbench.harness.run.job import SessionJob, Trial
 from accelbench.harness.schema.cell import Cell, Choice
 from accelbench.harness.schema.decode import encode, nearest
 from accelbench.harness.schema.plain import digest
-from accelbench.harness.schema.record import WeightsSource
+from accelbench.harness.schema.record import Record, WeightsSource
 from accelbench.harness.schema.scenario import TrainToTarget
+from accelbench.harness.statistics.fixed_width import planned_trials
 
 Slot = tuple[str, int]
 """A trial's place: name of the cell, number of the repeat."""
@@ -65,15 +66,49 @@ def _checked(cell: Cell) -> Cell:
     )
 
 
-def missing_slots(cells: Mapping[str, Cell], done: Iterable[Slot]) -> list[Slot]:
-    """Trials that are still to be done, in no particular order."""
-    finished = set(done)
+def missing_slots(cells: Mapping[str, Cell], done: Mapping[Slot, Record]) -> list[Slot]:
+    """Trials that are still to be done, in no particular order.
+
+    Args:
+        cells: All cells.
+        done: The records there are.
+    """
     return [
         (name, repeat)
         for name, cell in cells.items()
-        for repeat in range(cell.rules.trials)
-        if (name, repeat) not in finished
+        for repeat in range(wanted_trials(cell, done))
+        if (name, repeat) not in done
     ]
+
+
+def wanted_trials(cell: Cell, done: Mapping[Slot, Record]) -> int:
+    """How many trials a cell needs, as far as its records tell.
+
+    With a wanted precision, the cell's first trials are the pilot. Once they are done their
+    spread fixes the number for good; a pilot in which a trial is not valid, or lacks the metric,
+    fixes nothing.
+
+    Args:
+        cell: The cell.
+        done: The records there are.
+    """
+    rules = cell.rules
+    if rules.precision is None:
+        return rules.trials
+    pilot = [done.get((cell.name, repeat)) for repeat in range(rules.trials)]
+    found = [
+        record.measurements.get(rules.precision.metric)
+        for record in pilot
+        if record is not None and record.status == "valid"
+    ]
+    values = [item.value for item in found if item is not None and item.value is not None]
+    if len(values) < rules.trials:
+        return rules.trials
+    try:
+        planned = planned_trials(values, rules.precision.relative).n
+    except ValueError:
+        return rules.trials
+    return max(rules.trials, min(planned, rules.precision.most_trials))
 
 
 def plan_round(

@@ -1,6 +1,5 @@
 """A session from its parent's side: lock, worker, probe, time limit, one outcome a trial."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,19 +10,12 @@ from typing import Any
 from accelbench.harness.bundle.layout import LOG, TRACE
 from accelbench.harness.bundle.storage import storing, write_file
 from accelbench.harness.bundle.trace_files import add_rows
-from accelbench.harness.environment.watch import (
-    CpuTimes,
-    cpu_times,
-    foreign_share,
-    tree_cpu_seconds,
-)
-from accelbench.harness.judge.assess import FOREIGN_SHARE
+from accelbench.harness.environment.watch import counters_between, moment
 from accelbench.harness.run import registry
 from accelbench.harness.run.job import Outcome, SessionJob
 from accelbench.harness.run.machine_lock import machine_lock
 from accelbench.harness.run.process import Worker
 from accelbench.harness.schema.decode import encode
-from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Reading, SessionEvent, Watch
 from accelbench.harness.schema.recorder import WallClock
 
@@ -89,10 +81,13 @@ class _Log:
 
 
 def _watched_trial(job: SessionJob, number: int, worker: Worker) -> dict[str, Any]:
-    """One trial with its probe; what was watched is added to the trace of a finished one."""
+    """One trial with its probe; what was watched is added to the trace of a finished one.
+
+    A simulated clock knows nothing of this machine, so that nothing is watched there.
+    """
     cell = job.cells[job.trials[number].cell]
-    before, own_before = cpu_times(), tree_cpu_seconds(os.getpid())
     wall = registry.adapter(cell.adapter).clock == "wall"
+    before = moment(worker.pid) if wall else None
     with ExitStack() as stack:
         watch: Watch | None = None
         if wall:
@@ -101,14 +96,15 @@ def _watched_trial(job: SessionJob, number: int, worker: Worker) -> dict[str, An
         answer = _answer(worker, cell.rules.time_limit_s, "the trial")
     if answer["event"] != "done":
         return answer
-    share = _foreign(before, own_before) if wall else None
+    counters = counters_between(before, moment(worker.pid)) if before else []
+    now_ns = WallClock().now_ns()
     readings = watch.readings() if watch else ()
     meter = watch.meter() if watch else None
     add_rows(
         Path(job.trials[number].folder) / TRACE,
         {
             "samples": [_sample(cell.probe.name, reading) for reading in readings],
-            "counters": [] if share is None else [share],
+            "counters": [{**counter, "at_ns": now_ns} for counter in counters],
         },
         {} if meter is None else {cell.probe.name: meter},
     )
@@ -168,22 +164,6 @@ def _finished(
         weights=job.weights_source,
     )
     listen({"event": "trial_finished", "outcome": encode(outcome)})
-
-
-def _foreign(before: CpuTimes, own_before: float | None) -> dict[str, Plain] | None:
-    own_after = tree_cpu_seconds(os.getpid())
-    if own_before is None or own_after is None:
-        return None
-    share = foreign_share(before, cpu_times(), own_after - own_before)
-    if share is None:
-        return None
-    return {
-        "name": FOREIGN_SHARE,
-        "at_ns": WallClock().now_ns(),
-        "value": share,
-        "unit": "1",
-        "scope": "machine",
-    }
 
 
 def _sample(probe: str, reading: Reading) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from accelbench.harness.bundle.layout import ARTIFACTS, LOG, TRACE, record_folde
 from accelbench.harness.bundle.record_file import write_record
 from accelbench.harness.bundle.storage import settle, storing
 from accelbench.harness.bundle.trace_files import read_trace
-from accelbench.harness.judge.assess import assess
+from accelbench.harness.judge.assess import Assessment, assess
+from accelbench.harness.metrics.conventions import CONVENTIONS
 from accelbench.harness.run import registry
 from accelbench.harness.run.job import Outcome
 from accelbench.harness.schema.cell import Cell
-from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.record import Reason, Record
 
@@ -27,13 +27,10 @@ def finish(bundle: Path, cell: Cell, outcome: Outcome) -> Record:
         BundleError: The trace cannot be read back.
     """
     folder = Path(outcome.trial.folder)
-    measurements: Mapping[str, Measurement] = {}
     if outcome.done:
-        trace = read_trace(folder / TRACE)
-        measurements, reasons, verdict = assess(trace, cell)
+        found = assess(read_trace(folder / TRACE), cell)
     else:
-        reasons = (Reason(outcome.code, outcome.detail, "failed"),)
-        verdict = "failed"
+        found = Assessment({}, (Reason(outcome.code, outcome.detail, "failed"),), "failed", None)
     adapter = registry.adapter(cell.adapter)
     with storing(folder):
         record = Record(
@@ -49,15 +46,17 @@ def finish(bundle: Path, cell: Cell, outcome: Outcome) -> Record:
             platform=cell.platform.name,
             evidence=adapter.evidence,
             clock=adapter.clock,
-            status=verdict,
-            reasons=reasons,
-            measurements=measurements,
+            status=found.status,
+            reasons=found.reasons,
+            measurements=found.measurements,
             engine=cast("Mapping[str, Plain]", outcome.facts),
             started_utc=outcome.started_utc,
             finished_utc=outcome.finished_utc,
             trace_sha256=_digests(folder / TRACE) if outcome.done else {},
             artifacts_sha256=_digests(folder / ARTIFACTS),
             weights=outcome.weights,
+            steady_state=found.steady_state,
+            conventions=CONVENTIONS,
             log_tail=() if outcome.done else _tail(folder / LOG),
         )
     write_record(folder, record)

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any
 
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import Plain, digest
@@ -98,11 +98,34 @@ class Cell:
 
     @property
     def hash(self) -> str:
-        """Sha256 of what is measured: the cell without tracker, executor and paths."""
-        data = cast("dict[str, Any]", encode(self))
+        """Sha256 of what is measured: the cell without tracker, executor and paths.
+
+        A field that holds its default is left out, so that a field added later leaves the hash
+        of older cells as it was; a default, once published, never changes.
+        """
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
         for key in _NOT_IDENTITY:
-            del data[key]
-        return digest(_without_paths(data))
+            del told[key]
+        return digest(_without_paths({key: _told(item) for key, item in told.items()}))
+
+
+def _told(value: Any) -> Plain:
+    """Plain containers of a value, without the fields that hold their default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _told(getattr(value, field.name))
+            for field in fields(value)
+            if getattr(value, field.name) != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _told(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(item) for item in value]
+    return encode(value)
+
+
+def _default(field: "Field[Any]") -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _without_paths(data: Any) -> Any:

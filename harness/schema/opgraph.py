@@ -1,6 +1,23 @@
 """What a model computes: distinct operators with multiplicity, shapes, FLOPs and bytes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+ELEMENT_BYTES: Mapping[str, float] = MappingProxyType(
+    {
+        "fp64": 8.0,
+        "fp32": 4.0,
+        "bf16": 2.0,
+        "fp16": 2.0,
+        "fp8": 1.0,
+        "int8": 1.0,
+        "fp6": 0.75,
+        "fp4": 0.5,
+        "int4": 0.5,
+    }
+)
+"""Bytes of one element, by precision."""
 
 
 @dataclass(frozen=True)

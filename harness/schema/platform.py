@@ -53,6 +53,9 @@ class Platform:
         power_scope: What `power` covers, e.g. "board", "stack".
         notes: Known doubts about the figures.
         sources: Where the machine or the missing of figures is named; never empty.
+        die_area: Area of the dies in m^2, or None where it is not published.
+        dies: Which dies `die_area` counts, and which it leaves out.
+        process: The process node and packaging.
     """
 
     name: str
@@ -64,6 +67,9 @@ class Platform:
     power_scope: str | None
     notes: tuple[str, ...]
     sources: tuple[str, ...]
+    die_area: Figure | None = None
+    dies: str | None = None
+    process: str | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -19,7 +19,7 @@ from accelbench.harness.schema.record import ClockName, Evidence, Record
 from accelbench.harness.schema.recorder import Clock, Recorder
 from accelbench.harness.schema.rules import Rules
 from accelbench.harness.schema.scenario import Scenario
-from accelbench.harness.schema.trace import Meter
+from accelbench.harness.schema.trace import KvLayout, Meter
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,16 @@ class WorkloadBuilder(Protocol):
 
     def facts(self) -> Mapping[str, Plain]:
         """Facts a reader needs: weights "random" or "real" with digest, data, tokenizer."""
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Shapes of the model and its inputs, and padding; reads neither data nor weights."""
+
+    def kv(self, element_bytes: float) -> KvLayout | None:
+        """How the model keeps keys and values; None for one that keeps none.
+
+        Args:
+            element_bytes: Size of an element, bytes.
+        """
 
     def samples(self) -> Samples:
         """The test inputs (task "classify")."""

@@ -71,6 +71,9 @@ class Record:
         artifacts_sha256: Digest of each artifact, by file name.
         weights: Where its weights came from, if from another cell.
         log_tail: Last lines of the session's log, for a failed trial.
+        steady_state: The class of its service times: flat, warm-up, slow-down, no steady state,
+            or too short to tell; None where it has none.
+        conventions: How what the survey leaves open was counted, by gap of its checklist.
     """
 
     schema: Literal["accelbench.record/1"]
@@ -95,6 +98,8 @@ class Record:
     artifacts_sha256: Mapping[str, str] = field(default_factory=dict)
     weights: WeightsSource | None = None
     log_tail: tuple[str, ...] = ()
+    steady_state: str | None = None
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.trace import Meter
 
@@ -72,6 +73,9 @@ class CostModel(Protocol):
 
     def assumptions(self) -> tuple[str, ...]:
         """Everything it takes for granted, in words."""
+
+    def facts(self, platform: Platform) -> Mapping[str, Plain]:
+        """The simulator and its version, and what it takes for memory, gating, mapping, scope."""
 
     def meter(self, platform: Platform) -> Meter | None:
         """What its energy figures are; None where it gives none for this machine."""

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Prompt, Quality, Task, Work, WorkloadBuilder
@@ -21,6 +21,41 @@ from accelbench.harness.simulation.cost import (
     mean_utilisation,
 )
 from accelbench.harness.simulation.elapse import Elapse
+
+_PRACTICE: Mapping[str, Plain] = {
+    "batching": "static: one batch, or one request, after another",
+    "cache_state": {"all": "not modelled; each request begins with an empty cache of keys"},
+    "compilation": {"included": False, "what": "nothing is compiled"},
+    "compile_flags": "none: nothing is compiled",
+    "compile_path": "none: the cost model takes the operators as the eager model emits them",
+    "devices": 1,
+    "flops_counting": FLOPS_COUNTING,
+    "parallel": {"data": 1, "tensor": 1, "pipeline": 1, "expert": 1, "sharded_optimizer": 1},
+    "partition": "none: one whole device, as its sheet describes it",
+    "traffic": TRAFFIC,
+}
+"""How the engine below treats any model on any machine."""
+
+_NO_DATA: Mapping[str, Plain] = {
+    "data": {
+        "kind": "synthetic",
+        "name": "shapes alone: a simulated machine reads no values",
+        "generator": "none",
+    },
+}
+
+_KEPT: Mapping[str, Plain] = {
+    "scheduler": "one request at a time: its prefill, then its decode; no preemption",
+    "kv_cache": {
+        "policy": "contiguous, with room for all tokens of a request",
+        "compressed": False,
+        "recomputed": False,
+        "offloaded": False,
+        "no_prefix_caching": "each request begins with an empty cache: there are no hits",
+    },
+}
+
+_TOLD_OF_PROMPTS = ("attention", "data", "sampling", "tokenizer")
 
 
 class Call(NamedTuple):
@@ -104,14 +139,21 @@ class SimulatedSession:
         self._demand = DemandOf(cast("WorkloadBuilder", self._graphs), elements)
         self._cost = cache(self._cost_of)
         self._bill: Bill = ()
+        self._asked: Mapping[str, Plain] = {}
 
     def facts(self) -> Mapping[str, Plain]:
         """The model, its assumptions, and what bounded the window of the latest trial."""
+        builder, platform = self._task.builder, self._task.platform
         facts: dict[str, Plain] = {
+            **_PRACTICE,
+            **(_of_prompts(builder) if builder.task == "generate" else _NO_DATA),
+            **self._model.facts(platform),
             "cost_model": self._model.name,
             "assumptions": list(self._model.assumptions()),
-            "platform": self._task.platform.name,
+            "platform": platform.name,
+            "geometry": builder.geometry(),
             "weights": "none: simulated",
+            **self._asked,
         }
         if self._bill:
             coverage = least_coverage(self._bill)
@@ -129,14 +171,25 @@ class SimulatedSession:
         lacks = unsupported(self._task.builder, work.scenario)
         if lacks:
             raise TrialError(lacks, remedy="choose another scenario or another adapter")
-        self._bill = ()
+        self._bill, self._asked = (), {}
         engine = SimulatedEngine(self._cost, self._virtual, work.rules.warmup)
-        drive(engine, self._task.builder, _StandIn(), self._demand, work, recorder)
+        builder = self._task.builder
+        asked = drive(engine, builder, _StandIn(), self._demand, work, recorder)
+        elements = max(self._graphs.lower(*call).parameters for call in engine.window)
+        self._asked = {**asked, "parameters": elements}
         self._bill = [(times, self._cost(call)) for call, times in engine.window.items()]
         self._record_energy(engine.window, recorder)
+        self._record_counters(elements, recorder)
 
     def _cost_of(self, call: Call) -> Cost:
         return self._model.cost(self._graphs.lower(*call), self._task.platform)
+
+    def _record_counters(self, parameters: int, recorder: Recorder) -> None:
+        coverage = least_coverage(self._bill)
+        recorder.counter("coverage.operators", coverage.operators, "1")
+        recorder.counter("coverage.flops", coverage.flops, "1")
+        if parameters:
+            recorder.counter("weights", parameters * self._demand.element_bytes, "byte")
 
     def _record_energy(self, window: Mapping[Call, int], recorder: Recorder) -> None:
         meter = self._model.meter(self._task.platform)
@@ -164,6 +217,12 @@ def unsupported(builder: WorkloadBuilder, scenario: Scenario) -> str | None:
     if isinstance(scenario, Offline) and builder.task == "generate":
         return "offline batches are for workloads that classify, not for those that generate"
     return None
+
+
+def _of_prompts(builder: WorkloadBuilder) -> Mapping[str, Plain]:
+    """What holds of simulated generation: real prompts come in, keys and values are kept."""
+    told = builder.facts()
+    return {**_KEPT, **{name: told[name] for name in _TOLD_OF_PROMPTS if name in told}}
 
 
 class _GraphsOnce:

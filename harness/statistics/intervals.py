@@ -1,7 +1,7 @@
 """Means and percentiles with exact two-sided confidence intervals.
 
 Nothing here corrects for dependence: each interval states in words what it assumes, and a
-caller whose values depend on one another must not ask for one.
+caller whose values depend on one another asks `dependent` instead.
 """
 
 import math
@@ -64,7 +64,7 @@ def percentile(values: Values, percent: float) -> float:
     Raises:
         ValueError: There is no value.
     """
-    return _linear(_ordered(values), percent)
+    return percentile_of_ordered(_ordered(values), percent)
 
 
 def nearest_rank(values: Values, percent: float) -> float:
@@ -117,10 +117,10 @@ def percentile_estimate(
         ValueError: There is no value.
     """
     ordered = _ordered(values)
-    n, value = ordered.size, _linear(ordered, percent)
+    n, value = ordered.size, percentile_of_ordered(ordered, percent)
     needed = needed_for_percentile(percent, level)
     if n < needed:
-        reason = f"an interval of p{percent:g} needs {needed} {of}, there {_are(n)}"
+        reason = f"an interval of p{percent:g} needs {needed} {of}, {there_are(n)}"
         return Estimate(value, n, None, reason)
     tail, share = (1 - level) / 2, percent / 100
     low = float(ordered[_binomial_quantile(tail, n, share) - 1])
@@ -148,7 +148,8 @@ def _binomial_quantile(probability: float, n: int, share: float) -> int:
     return math.ceil(float(bdtrik(probability, n, share)))
 
 
-def _linear(ordered: npt.NDArray[np.float64], percent: float) -> float:
+def percentile_of_ordered(ordered: npt.NDArray[np.float64], percent: float) -> float:
+    """As `percentile`, of at least one value already in ascending order."""
     position = (ordered.size - 1) * (percent / 100)
     upper = float(ordered[math.ceil(position)])
     if math.isinf(upper) or position.is_integer():
@@ -163,5 +164,6 @@ def _ordered(values: Values) -> npt.NDArray[np.float64]:
     return found
 
 
-def _are(n: int) -> str:
-    return "is 1" if n == 1 else f"are {n}"
+def there_are(n: int) -> str:
+    """How many there are, in words."""
+    return "there is 1" if n == 1 else f"there are {n}"

@@ -11,6 +11,7 @@ from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.protocols import Prompt, Samples, Training
+from accelbench.harness.schema.trace import KvLayout
 from accelbench.suites.workloads import pretrained
 from accelbench.suites.workloads.extras import require
 
@@ -104,13 +105,36 @@ class Decoder:
         )
         return weights | {
             "parameters": network.parameter_count(config),
+            "attention": {"implementation": network.attention_implementation(config)},
             "sampling": f"greedy, {self.output_tokens} tokens, end-of-text ignored",
             "data": {
                 "kind": "real",
                 "name": "openings and passages of English classics, public domain",
                 "sha256": file_digest(PASSAGES),
+                "passages": len(passages()),
+                "split": "none: nothing is learned from them",
             },
         }
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Layers, heads, widths and attention; each prompt is run alone, at its own length."""
+        config = self._config()
+        from accelbench.suites.workloads import decoder_network as network  # noqa: PLC0415  (torch)
+
+        return {
+            **network.geometry(config),
+            "padding": {
+                "policy": "none: each prompt is run alone, at its own length",
+                "share": 0.0,
+            },
+        }
+
+    def kv(self, element_bytes: float) -> KvLayout | None:
+        """Keys and values of every layer, one token after another."""
+        config = self._config()
+        from accelbench.suites.workloads import decoder_network as network  # noqa: PLC0415  (torch)
+
+        return network.kv_layout(config, element_bytes)
 
     def samples(self) -> Samples:
         """Refuses.

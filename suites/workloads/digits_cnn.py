@@ -14,6 +14,7 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Prompt, Quality, Training
+from accelbench.harness.schema.trace import KvLayout
 from accelbench.suites.workloads.extras import require
 
 CLASSES = 10
@@ -72,9 +73,39 @@ class DigitsCnn:
                 "sha256": digits.sha256,
                 "train": len(digits.train.labels),
                 "test": len(digits.test.labels),
+                "split": "stratified; test is scored",
                 "split_seed": self.split_seed,
             },
+            "training": {
+                "optimizer": f"Adam, learning rate {self.learning_rate:g}, PyTorch's defaults else",
+                "loss": "mean cross-entropy",
+                "loss_scaling": "none",
+                "gradient_accumulation": 1,
+                "memory": {
+                    "optimizer_sharding": "none",
+                    "activation_checkpointing": "none",
+                    "offload": "none",
+                },
+            },
         }
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Convolutions and fully connected layers, in order; every image has one size."""
+        deep = 2 * self.channels
+        return {
+            "execution": "dense",
+            "input_shapes": {f"1x{SIDE}x{SIDE}": 1.0},
+            "convolutions": [
+                _convolution(1, self.channels, SIDE),
+                _convolution(self.channels, deep, SIDE // 2),
+            ],
+            "linear": [[deep * (SIDE // 4) ** 2, self.hidden], [self.hidden, CLASSES]],
+            "padding": {"policy": "none: all images have one size", "share": 0.0},
+        }
+
+    def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (keeps none)
+        """There is no attention, so nothing is kept."""
+        return None
 
     def samples(self) -> "DigitSamples":
         """The test split."""
@@ -102,6 +133,17 @@ class DigitsCnn:
         from accelbench.suites.workloads import digits_network as network  # noqa: PLC0415  (torch)
 
         return network.lowered(self.channels, self.hidden, phase, batch)
+
+
+def _convolution(channels_in: int, channels_out: int, side: int) -> dict[str, Plain]:
+    return {
+        "in": channels_in,
+        "out": channels_out,
+        "kernel": [3, 3],
+        "stride": [1, 1],
+        "feature_map": [side, side],
+        "depthwise": False,
+    }
 
 
 @dataclass(frozen=True)

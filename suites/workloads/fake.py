@@ -10,6 +10,7 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import Operator, OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Prompt, Quality, Training
+from accelbench.harness.schema.trace import KvLayout
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,28 @@ class FakeWorkload:
 
     def facts(self) -> Mapping[str, Plain]:
         """Says that nothing here is real."""
-        return {"weights": "none", "data": {"kind": "synthetic", "name": "integers"}}
+        return {
+            "weights": "none",
+            "data": {
+                "kind": "synthetic",
+                "name": "integers",
+                "generator": "counted from 0; prompts drawn from the trial's seed",
+                "test": self.samples_count,
+            },
+            "tokenizer": "none: a token is a number drawn",
+        }
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Says that there is no model; inputs need no padding."""
+        return {
+            "execution": "dense",
+            "input_shapes": {"1": 1.0},
+            "padding": {"policy": "none: all inputs are alike", "share": 0.0},
+        }
+
+    def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (keeps none)
+        """There is no attention, so nothing is kept."""
+        return None
 
     def samples(self) -> "FakeSamples":
         """The integers from 0 on."""

@@ -44,3 +44,11 @@ def test_waiting_for_another_campaign_is_told_once():
     """However many sessions have to wait."""
     text = _told(io.StringIO(), {"event": "waiting"}, {"event": "waiting"})
     assert text.count("waiting for another accelbench") == 1
+
+
+def test_a_pilot_that_asks_for_more_is_told():
+    """Counts grow by what was added."""
+    more = {"event": "more", "cell": "one", "trials": 5, "added": 3}
+    text = _told(io.StringIO(), more, STARTED)
+    assert "one: its pilot asks for 5 trials in all" in text
+    assert "[1/5] one trial 2/5" in text

@@ -1,6 +1,6 @@
 """Bundles for the readers: the rehearsal as it is, and with trials that went another way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -35,10 +35,20 @@ def rehearsed(rehearsal) -> Bundle:
     return read_bundle(rehearsal)
 
 
+def _lawful(shown: Sequence[Shown]) -> list[Shown]:
+    return [replace(one, checklist=replace(one.checklist, rules=())) for one in shown]
+
+
+@pytest.fixture(scope="session")
+def lawful() -> Callable[[Sequence[Shown]], list[Shown]]:
+    """Gives the same cells, none of which breaks a rule of the survey."""
+    return _lawful
+
+
 @pytest.fixture(scope="session")
 def cells(rehearsed) -> list[Shown]:
-    """Its cells."""
-    return shown_cells([rehearsed])
+    """Its cells, as if none of them broke a rule of the survey."""
+    return _lawful(shown_cells([rehearsed]))
 
 
 @pytest.fixture

@@ -88,9 +88,9 @@ def test_classes_differ_in_shape_and_name_not_only_in_colour(cells):
     assert "diamond" in legend
 
 
-def test_cells_that_are_not_valid_are_named_and_not_drawn(troubled):
+def test_cells_that_are_not_valid_are_named_and_not_drawn(troubled, lawful):
     """In the caption, or in what is said in place of the figure."""
-    cells = shown_cells([troubled])
+    cells = lawful(shown_cells([troubled]))
     training = drawing("training", cells)
     assert training.chart is None
     assert "train (invalid: target_not_met)" in training.lacks

@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,20 @@ def test_the_page_says_what_a_reader_needs(rehearsed, outline):
             assert name in text
             assert found.value is not None or found.reason in text
         assert told(cell.measurements["energy.total"]) in text
-    assert "modelled ( energy.per_inference" in re.sub(r"\(", "( ", text)
+    assert re.search(r"modelled \([^)]*\benergy\.per_inference\b", text)
     assert "batch.efficiency over offline-batch_size=1, offline-batch_size=8" in text
+
+
+def test_what_a_rule_rejects_is_withheld_and_the_page_is_not(rehearsed, with_records, tmp_path):
+    """The rule stands in place of the main number; the number stays with its cell below."""
+    silent = with_records(rehearsed, lambda record: replace(record, engine={}))
+    text = Outline(write_report([silent], tmp_path).read_text()).text
+    assert "energy.per_inference withheld by RULE-02" in text
+    assert "Energy per inference or token, by how it is known is left out: " in text
+    assert "reject : offline-batch_size=1, offline-batch_size=8, stream: RULE-02 : energy" in text
+    (one, *_) = [cell for cell in silent.summaries() if cell.cell == "stream"]
+    assert told(one.measurements["energy.per_inference"]) in text
+    assert len(list((tmp_path / "figures").glob("*.svg"))) >= 4
 
 
 def test_figures_and_tables_are_files_too(out):

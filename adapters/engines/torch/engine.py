@@ -1,12 +1,15 @@
 """What PyTorch does for the harness's loops: infer, generate, train."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from accelbench.adapters.engines.torch.facts import format_of, model_facts
 from accelbench.harness.errors import TrialError
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Prompt, Quality, Task, Training
 
 
@@ -22,6 +25,7 @@ class TorchEngine:
 
     Attributes:
         parameters: Parameters of the model, shared ones once.
+        weight_bytes: Bytes that they take.
 
     Raises:
         TrialError: The workload has no PyTorch model.
@@ -33,6 +37,26 @@ class TorchEngine:
         self._dtype = dtype
         self._model = self._built(task.weights, task.seed).eval()
         self.parameters = sum(parameter.numel() for parameter in self._model.parameters())
+        self.weight_bytes = sum(parameter.nbytes for parameter in self._model.parameters())
+
+    def facts(self, *, trains: bool) -> Mapping[str, Plain]:
+        """What is found in the model, and in which formats it works.
+
+        Args:
+            trains: Whether a trial trained; gradients and both moments of the optimiser then
+                have the format of their parameter.
+        """
+        found, kept = self._found, format_of(self._dtype)
+        formats: dict[str, Plain] = {**found["precision_map"], "activations": kept}
+        if self._builder.task == "generate":
+            formats["kv"] = kept
+        if trains:
+            formats |= {"gradients": kept, "optimizer_state": kept}
+        return {**found, "precision_map": formats}
+
+    @cached_property
+    def _found(self) -> dict[str, Any]:
+        return dict(model_facts(self._model))
 
     def prepare(self, inputs: Any) -> torch.Tensor:
         """Inputs as a tensor on the device, in the model's precision."""

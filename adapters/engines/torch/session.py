@@ -9,8 +9,13 @@ from typing import Any
 import torch
 
 from accelbench.adapters.engines.torch.engine import TorchEngine
+from accelbench.adapters.engines.torch.facts import (
+    build_facts,
+    device_facts,
+    practice_facts,
+)
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.protocols import Quality, Samples, Task, Work
@@ -62,20 +67,29 @@ class TorchSession:
         self._device = device
         self._demand = DemandOf(task.builder, dtype)
         self._engine = TorchEngine(task, device, _DTYPES[dtype])
+        self._asked: Mapping[str, Plain] = {}
+        self._trains = False
 
     def facts(self) -> Mapping[str, Plain]:
-        """PyTorch, device, precision, and where weights and data come from."""
+        """PyTorch, device, model, precision, where weights and data come from, what was asked."""
+        builder = self._task.builder
         facts: dict[str, Plain] = {
             "framework": f"torch {torch.__version__}",
-            "compile_path": "eager",
             "device": _device_name(self._device),
             "threads": torch.get_num_threads(),
             "dtype": self.precision,
             "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-            "timing": "synchronised after each call",
-            **self._task.builder.facts(),
+            **build_facts(self._device),
+            **device_facts(self._device),
+            **practice_facts(self._device, builder.task),
+            **builder.facts(),
+            **self._engine.facts(trains=self._trains),
+            "geometry": builder.geometry(),
+            "flops_counting": FLOPS_COUNTING,
+            "traffic": TRAFFIC,
             "parameters": self._engine.parameters,
+            **self._asked,
         }
         if self._task.weights is not None:
             facts["weights"] = "trained in this campaign"
@@ -85,7 +99,7 @@ class TorchSession:
     def execute(self, work: Work, recorder: Recorder) -> None:
         """Runs one trial; the peak of memory is that of the process so far."""
         builder = self._task.builder
-        training = isinstance(work.scenario, TrainToTarget)
+        training = self._trains = isinstance(work.scenario, TrainToTarget)
         samples = None
         if builder.task == "classify" and not training:
             random = builder.facts()["weights"] == "random" and self._task.weights is None
@@ -93,8 +107,13 @@ class TorchSession:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         demand = None if training else self._demand
-        drive(self._engine, builder, samples, demand, work, recorder)
+        self._asked = drive(self._engine, builder, samples, demand, work, recorder)
         recorder.counter("rss_peak", _peak_bytes(), "byte")
+        recorder.counter("weights", self._engine.weight_bytes, "byte")
+        for share in ("coverage.operators", "coverage.flops"):
+            recorder.counter(share, 1.0, "1")  # PyTorch raises where a device lacks an operator
+        if training:
+            recorder.counter("parameters", self._engine.parameters, "1")
         if self._device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self._device)
             recorder.counter("device_memory_peak", peak, "byte", "device")

@@ -56,6 +56,9 @@ class Builder:
         """The integers."""
         return Integers()
 
+    def kv(self, element_bytes: float) -> None:
+        """Keeps no keys and values."""
+
     def prompts(self, count: int, seed: int) -> Sequence[Prompt]:  # noqa: ARG002  (all alike)
         """Prompts."""
         return [Prompt(f"p{n}", "", tuple(range(10)), 4) for n in range(count)]

@@ -47,6 +47,10 @@ class Gemm:
 
     task = "classify"
 
+    def geometry(self) -> dict[str, Any]:
+        """The widths of the product."""
+        return {"linear": [[4096, 4096]]}
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:  # noqa: ARG002  (one product, whatever the phase)
         """The product with as many rows as samples."""
         return gemm(batch)
@@ -222,3 +226,28 @@ def test_its_preset_is_its_defaults() -> None:
     """The configuration names every option, with the value the class has."""
     file = importlib.resources.files("accelbench.conf") / "adapter" / "roofline.yaml"
     assert yaml.safe_load(file.read_text()) == {"name": "roofline", "precision": None}
+
+
+def test_it_tells_what_the_checklist_asks_of_a_simulator() -> None:
+    """Memory, gating, mapping and scope; that its time is that of kernels alone is not hidden."""
+    machine = sheet("mi300x_paper")
+    told: Any = RooflineCost("fp16", "fp16").facts(machine)
+    bandwidth = machine.main_bandwidth
+    assert bandwidth is not None
+    assert told["memory_model"]["bandwidth_byte_per_s"] == bandwidth.value
+    assert "no latency" in told["memory_model"]["latency"]
+    assert told["timing_scope"]["boundary"] == "kernel"
+    assert "host and launches" in told["left_out"]
+    assert told["clock_gating"].startswith("none")
+    assert told["precision_map"]["weights"] == "fp16"
+    assert told["sparsity"] == {"pattern": "none"}
+    assert machine.memory[0].name in told["mapping"]["hierarchy"]
+
+
+def test_elements_tell_their_width_where_the_peak_names_no_precision() -> None:
+    """The peak of Figure 3 is for any precision, the elements are two bytes wide."""
+    told: Any = FIG3.facts(sheet("fig3_reference"))
+    assert (told["precision_map"]["arithmetic"], told["precision_map"]["element_bytes"]) == (
+        "any",
+        2,
+    )

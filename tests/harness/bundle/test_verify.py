@@ -94,6 +94,13 @@ def test_a_verdict_edited_before_a_new_seal_is_found(bundle):
     assert "is called invalid" in _problems(bundle)[RECORD]
 
 
+def test_a_class_edited_before_a_new_seal_is_found(bundle):
+    """Whether a trial was steady is judged again."""
+    _edit(bundle / RECORD, lambda r: r.update(steady_state="no steady state"))
+    seal(bundle)
+    assert "is called no steady state" in _problems(bundle)[RECORD]
+
+
 def test_a_changed_cell_does_not_answer_to_its_hash(bundle):
     """The stored configuration is held against the hash in the campaign and in the records."""
     _edit(

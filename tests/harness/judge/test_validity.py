@@ -1,130 +1,49 @@
-"""Each validity code: when it is told, at which level, and in which words."""
+"""The closed list of validity codes: which apply, at which level, and what the presets say."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from importlib.resources import files
 
 import pytest
+import yaml
 
-from accelbench.harness.judge.validity import CHECKS, Gate, judge, status
-from accelbench.harness.metrics.catalogue import measure
-from accelbench.harness.schema.platform import Figure, MemoryLevel, Platform
+from accelbench.harness.judge.validity import CHECKS, judge, status
+from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.schema.decode import decode, encode
 from accelbench.harness.schema.record import Reason
-from accelbench.harness.schema.recorder import table_of
 from accelbench.harness.schema.rules import CODES, Limits, Rules
-from accelbench.harness.schema.trace import Target, Trace, TraceHead
+from accelbench.harness.schema.trace import Arrivals, Meter
 
-S = 1_000_000_000
-
-
-def rules(*, invalid: Sequence[str] = CODES, warn: Sequence[str] = (), **limits: Any) -> Rules:
-    """Rules that name these codes."""
-    return Rules(
-        name="r",
-        summary="r",
-        trials=1,
-        warmup=0,
-        session="shared",
-        time_limit_s=1,
-        seed=0,
-        limits=Limits(**limits),
-        invalid=tuple(invalid),
-        warn=tuple(warn),
-    )
+LATE = [
+    {"id": str(k), "due": k, "sent": k + 0.5, "done": k + 0.9, "status": "ok"} for k in range(40)
+]
+MACHINE = [
+    {"name": name, "at": 100, "value": 9.0, "unit": "1", "scope": "machine"}
+    for name in ("throttle.events", "cpu.foreign_share", "clock.step", "generator.error")
+]
+LOST = {"meter": Meter("metered", "a counter", "board", ("chip",), period_s=50.0)}
 
 
-def trace_of(
-    services: Sequence[float] = (1.0,),
-    *,
-    failed: int = 0,
-    flops: float | None = None,
-    phase_ns: int = S,
-    target: Target | None = None,
-    accuracy: float | None = None,
-) -> Trace:
-    """Requests one after another, each with its service time in seconds, in a 100 s window."""
-    rows: list[Mapping[str, Any]] = []
-    at = 0
-    for number, service in enumerate(services):
-        end = at + round(service * S)
-        rows.append(
-            {"id": str(number), "due_ns": at, "sent_ns": at, "done_ns": end, "status": "ok"}
-        )
-        at = end
-    rows += [{"id": f"f{k}", "due_ns": 1, "status": "failed"} for k in range(failed)]
-    tables = {"requests": table_of("requests", rows)}
-    if flops is not None:
-        phase = {"name": "f", "kind": "steady", "start_ns": 0, "end_ns": phase_ns}
-        tables["phases"] = table_of("phases", [{**phase, "flops": flops, "bytes": 1e9}])
-    if accuracy is not None:
-        row = {"at_ns": S, "metric": "accuracy", "split": "test", "value": accuracy, "n": 10}
-        tables["evals"] = table_of("evals", [row])
-    return Trace(
-        TraceHead(
-            schema="accelbench.trace/1",
-            clock="wall",
-            evidence="measured",
-            window_ns=(0, 100 * S),
-            target=target,
-            precision="fp32",
-        ),
-        tables,
-    )
-
-
-def machine(bandwidth: float) -> Platform:
-    """A sheet with 1 EFLOP/s and this main memory bandwidth, byte/s."""
-    level = MemoryLevel("DRAM", Figure(bandwidth, "made up for a test", "estimate"), None)
-    return Platform(
-        name="sheet",
-        summary="a machine",
-        family="reference",
-        peak={"fp32": Figure(1e18, "made up for a test", "estimate")},
-        memory=(level,),
-        power=None,
-        power_scope=None,
-        notes=(),
-        sources=("made up for a test",),
-    )
-
-
-def reasons(
-    trace: Trace,
-    held: Rules | None = None,
-    gate: Gate | None = None,
-    observed: Mapping[str, float] | None = None,
-    bandwidth: float = 1e12,
-) -> tuple[Reason, ...]:
-    """The judgement of a trace with its own measurements."""
-    return judge(trace, measure(trace, machine(bandwidth)), held or rules(), gate, observed or {})
-
-
-def test_the_list_of_codes_is_closed() -> None:
+def test_the_list_of_codes_is_closed():
     """Each code of the rules has one check, and no check lacks its code."""
     assert tuple(CHECKS) == CODES
+    with pytest.raises(ValueError, match="unknown validity code 'bad_luck'"):
+        Rules("r", "r", 1, 0, "shared", 1, 0, Limits(), ("bad_luck",), ())
 
 
-def test_a_good_trial_has_no_reasons() -> None:
-    """Steady, complete, above its gate, on a quiet machine, below its roofline."""
-    trace = trace_of([1.0] * 8, flops=1e9, accuracy=0.95)
-    found = reasons(trace, gate=Gate("accuracy", 0.95), observed={"foreign_cpu_share": 0.05})
-    assert found == ()
-    assert status(found) == "valid"
-
-
-def test_a_code_is_told_at_the_level_that_the_rules_give_it() -> None:
+def test_a_code_is_told_at_the_level_that_the_rules_give_it(make_trial, make_rules):
     """Under `invalid` it invalidates, under `warn` it warns, in neither it is not told."""
-    trace = trace_of(failed=1)
+    trace = make_trial(requests=[{"id": "0", "due": 1, "status": "failed"}])
     for held, level, verdict in (
-        (rules(), "invalid", "invalid"),
-        (rules(invalid=(), warn=("requests_failed",)), "warning", "valid"),
+        (make_rules(["requests_failed"]), "invalid", "invalid"),
+        (make_rules([], ["requests_failed"]), "warning", "valid"),
     ):
-        found = reasons(trace, held)
+        found = judge(Observation(trace), {}, held, None)
         assert [(item.code, item.level) for item in found] == [("requests_failed", level)]
         assert status(found) == verdict
-    assert reasons(trace, rules(invalid=("unsteady",), warn=("arithmetic",))) == ()
+    assert judge(Observation(trace), {}, make_rules(["unsteady"], ["arithmetic"]), None) == ()
 
 
-def test_one_invalid_reason_among_warnings_invalidates() -> None:
+def test_one_invalid_reason_among_warnings_invalidates():
     """Warnings do not outvote it."""
     warning, invalid = Reason("unsteady", "x", "warning"), Reason("arithmetic", "x", "invalid")
     assert status((warning, warning)) == "valid"
@@ -132,111 +51,65 @@ def test_one_invalid_reason_among_warnings_invalidates() -> None:
     assert status((Reason("crashed", "x", "failed"),)) == "invalid"
 
 
-def test_more_than_the_roofline_allows_is_a_counting_error() -> None:
-    """2 FLOP/byte at 1 GB/s allow 2 GFLOP/s; only what a nanosecond a phase makes is forgiven."""
-    trace = trace_of(flops=2e9)
-    assert reasons(trace, bandwidth=1e9) == ()
-    assert reasons(trace, bandwidth=1e9 * (1 - 1e-9)) == ()
-    assert reasons(trace_of(flops=2e9, phase_ns=1000), bandwidth=0.9995e15) == ()
-    assert len(reasons(trace, bandwidth=0.9995e9)) == 1
-    (found,) = reasons(trace, bandwidth=0.8e9)
-    assert found.code == "arithmetic"
-    assert found.detail == (
-        "2 GFLOP/s achieved, but the roofline allows 1.6 GFLOP/s: check the FLOP count and the"
-        " sheet's peak and bandwidth, and whether the data stays in a cache"
-    )
-
-
-def test_foreign_load_is_held_to_its_limit() -> None:
-    """Unseen is not judged; at the limit is allowed."""
-    assert reasons(trace_of(), observed={}) == ()
-    assert reasons(trace_of(), observed={"foreign_cpu_share": 0.05}) == ()
-    (found,) = reasons(trace_of(), observed={"foreign_cpu_share": 0.123})
-    assert (found.code, found.detail) == (
+def test_what_is_about_hardware_does_not_apply_to_a_simulated_clock(make_trial, judged):
+    """Neither load generator nor machine nor meter exist there."""
+    head = {"arrivals": Arrivals("constant", 1.0), "meters": LOST}
+    real = make_trial(head=head, requests=LATE, counters=MACHINE)
+    assert {*judged(real)} == {
+        "client_bound",
+        "clock_step",
+        "energy_window_short",
         "foreign_load",
-        (
-            "other processes used 12.3% of the CPU time, at most 5.0% is allowed: stop them and run"
-            " again"
-        ),
-    )
-    assert reasons(trace_of(), rules(foreign_cpu_share=0.2), None, {"foreign_cpu_share": 0.1}) == ()
+        "generator_late",
+        "probe_lost",
+        "throttled",
+    }
+    head = {**head, "clock": "simulated", "evidence": "simulated"}
+    assert judged(make_trial(head=head, requests=LATE, counters=MACHINE)) == {}
 
 
-def test_quality_below_the_gate_or_not_shown_at_all() -> None:
-    """A gate that nobody checked is not passed."""
-    gate = Gate("accuracy", 0.9)
-    (low,) = reasons(trace_of(accuracy=0.87), gate=gate)
-    assert (low.code, low.detail) == (
-        "quality_below_gate",
-        ("accuracy is 0.87, at least 0.9 is asked for: check weights and precision"),
-    )
-    (unknown,) = reasons(trace_of(), gate=gate)
-    assert unknown.detail == (
-        "accuracy was not evaluated, at least 0.9 is asked for: evaluate it on the test split"
-    )
-    assert reasons(trace_of(accuracy=0.1)) == ()
+def test_every_detail_is_one_line_that_ends_in_what_to_do(make_trial, judged):
+    """Figure, limit, a colon, and a remedy."""
+    head = {"arrivals": Arrivals("constant", 1.0), "meters": LOST}
+    failed = [*LATE, {"id": "x", "due": 1, "status": "failed"}]
+    for detail in judged(make_trial(head=head, requests=failed, counters=MACHINE)).values():
+        assert "\n" not in detail
+        assert ": " in detail
+        assert any(word in detail for word in ("at most", "at least", "never", "within", "may"))
 
 
-def test_failed_requests_are_counted() -> None:
-    """Each request due in the window that is not ok."""
-    (found,) = reasons(trace_of(failed=2))
-    assert (found.code, found.detail) == (
-        "requests_failed",
-        (
-            "2 of 3 requests due in the window failed, none may: see column `error` of the trace's"
-            " requests"
-        ),
-    )
+@pytest.mark.parametrize("preset", ["smoke", "standard"])
+def test_a_preset_names_every_code_once_and_states_every_limit(preset):
+    """Nothing is left unchecked, and a limit can be overridden because it is there."""
+    text = (files("accelbench.conf") / "rules" / f"{preset}.yaml").read_text()
+    data = yaml.safe_load(text)
+    rules = decode(Rules, data)
+    assert sorted((*rules.invalid, *rules.warn)) == sorted(CODES)
+    assert {*data["limits"]} == {field.name for field in fields(Limits)}
+    assert {"claims", "cache"} <= {*data}
+    assert rules.limits == Limits()
 
 
-def test_a_target_not_met_tells_the_best_value() -> None:
-    """Training that gave up says how far it came."""
-    target = Target("accuracy", "test", 0.9)
-    assert reasons(trace_of(target=target, accuracy=0.9)) == ()
-    (found,) = reasons(trace_of(target=target, accuracy=0.8))
-    assert (found.code, found.detail) == (
-        "target_not_met",
-        (
-            "accuracy on split 'test' did not reach 0.9: best 0.8 of 1 evaluated: allow more epochs"
-            " or lower the target"
-        ),
-    )
+def test_smoke_forgives_the_machine_and_standard_does_not():
+    """What is wrong in the work invalidates in both."""
+    rules = {
+        name: decode(
+            Rules,
+            yaml.safe_load((files("accelbench.conf") / "rules" / f"{name}.yaml").read_text()),
+        )
+        for name in ("smoke", "standard")
+    }
+    machine = {"foreign_load", "throttled", "generator_late", "probe_lost", "unsteady"}
+    assert machine <= {*rules["smoke"].warn}
+    assert machine <= {*rules["standard"].invalid}
+    assert rules["standard"].warn == ("clock_step",)
+    assert {*rules["smoke"].invalid} <= {*rules["standard"].invalid}
 
 
-def test_too_few_completed_requests() -> None:
-    """Counted by what was done in the window; without any request none was."""
-    assert reasons(trace_of([1.0] * 3), rules(samples=3)) == ()
-    (found,) = reasons(trace_of([1.0] * 3), rules(samples=4))
-    assert (found.code, found.detail) == (
-        "too_few_samples",
-        (
-            "3 requests were completed in the window, at least 4 are asked for: ask for more requests"
-        ),
-    )
-    assert [item.code for item in reasons(trace_of([]))] == ["too_few_samples"]
-    assert [item.code for item in reasons(trace_of([60, 60]), rules(samples=2))] == [
-        "too_few_samples"
-    ]
-
-
-@pytest.mark.parametrize("last", [1.2, 0.8])
-def test_a_drift_of_the_service_time_is_unsteady(last: float) -> None:
-    """Faster or slower: the mean of the last quarter against that of the first."""
-    services = [1.0, 1.0, 5.0, 0.1, 3.0, 2.0, last, last]
-    (found,) = reasons(trace_of(services))
-    assert (found.code, found.detail) == (
-        "unsteady",
-        (
-            f"mean service time changed by {last - 1:+.1%} from the first to the last quarter of"
-            " requests, at most 10.0% is allowed: warm up longer, or cool down"
-        ),
-    )
-    assert reasons(trace_of(services), rules(drift=0.25)) == ()
-
-
-def test_few_requests_and_training_steps_are_not_judged_for_drift() -> None:
-    """Seven requests show no trend, and a training window holds its one-off costs on purpose."""
-    assert reasons(trace_of([1.0] * 5 + [2.0] * 2)) == ()
-    target = Target("accuracy", "test", 0.9)
-    trace = trace_of([1.0] * 6 + [2.0] * 2, target=target, accuracy=0.9)
-    assert reasons(trace) == ()
+def test_rules_of_an_older_bundle_still_decode(make_rules):
+    """Limits and keys that came later have defaults."""
+    data = encode(make_rules())
+    for later in ("claims", "cache"):
+        del data[later]
+    data["limits"] = {"foreign_cpu_share": 0.05, "drift": 0.1, "samples": 1}
+    assert decode(Rules, data) == make_rules()

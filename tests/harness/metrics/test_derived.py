@@ -1,5 +1,6 @@
 """What several trials say together."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -92,3 +93,26 @@ def test_efficiency_above_one_is_told_as_it_is() -> None:
     """Another kernel at batch size 1 may make it so; nothing is clipped."""
     found = batching_efficiency({1: [record(1)], 2: [record(3.0)]})
     assert found.measurements["batch.efficiency.2"].value == pytest.approx(1.5)
+
+
+def test_efficiency_has_an_interval_over_trials() -> None:
+    """That of a ratio of two independent means; at batch size 1 it is 1 by definition."""
+    found = batching_efficiency(
+        {1: [record(0.9), record(1.1)], 8: [record(7.2), record(8.8)]}
+    ).measurements
+    eight, one = found["batch.efficiency.8"], found["batch.efficiency.1"]
+    assert eight.value == pytest.approx(1)
+    assert eight.interval is not None
+    assert eight.interval.over == "trials"
+    half = 4.302652729911275 * (2 * 0.01) ** 0.5
+    assert math.log(eight.interval.high) == pytest.approx(half)
+    assert math.log(eight.interval.low) == pytest.approx(-half)
+    assert (one.value, one.interval) == (1, None)
+    assert one.reason == "1 by definition, so no interval"
+
+
+def test_a_single_trial_gives_no_interval_of_a_ratio() -> None:
+    """The value stands, with the reason."""
+    found = batching_efficiency({1: [record(1)], 8: [record(4.0)]}).measurements
+    assert found["batch.efficiency.8"].interval is None
+    assert found["batch.efficiency.8"].reason == "an interval of a ratio needs 2 trials of each"

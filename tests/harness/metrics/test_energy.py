@@ -57,18 +57,65 @@ def test_power_is_interpolated_at_the_ends_of_the_window(make_trace: MakeTrace) 
     assert found.value == pytest.approx((40 + 60) / 2 * 2 + 60 * 2)
 
 
-def test_power_that_does_not_cover_the_window_is_absent(make_trace: MakeTrace) -> None:
-    """No tail is made up; the reason says what was covered."""
-    found = energy(make_trace(4, samples=[sample(0.5, 60), sample(5, 60)]))
-    assert found.value is None
-    assert found.reason == (
-        "probe 'meter', channel '0': readings from 0.5 s to 5 s do not cover the window"
+def test_power_is_held_at_an_end_that_no_sample_reaches(make_trace: MakeTrace) -> None:
+    """The nearest sample stands for the rest of the window; the method says so."""
+    found = energy(make_trace(4, samples=[sample(1, 60), sample(3, 20)]))
+    assert found.value == pytest.approx(60 * 1 + 40 * 2 + 20 * 1)
+    assert found.energy is not None
+    assert "the nearest held at an end that none reaches" in found.energy.method
+    one_sided = energy(make_trace(4, samples=[sample(-1, 40), sample(1, 60)]))
+    assert one_sided.value == pytest.approx(55 * 1 + 60 * 3)
+
+
+def test_power_that_says_nothing_of_the_window_is_absent(make_trace: MakeTrace) -> None:
+    """One sample, none in the window, or none with a value gives no energy."""
+    assert energy(make_trace(4, samples=[sample(2, 60)])).reason == (
+        "probe 'meter', channel '0': one reading alone gives no energy"
+    )
+    assert energy(make_trace(4, samples=[sample(5, 60), sample(6, 60)])).reason == (
+        "probe 'meter', channel '0': readings from 5 s to 6 s do not cover the window"
         " from 0 s to 4 s"
     )
-    assert energy(make_trace(4, samples=[sample(2, 60)])).value is None
     assert energy(make_trace(4, samples=[sample(2, None)])).reason == (
         "probe 'meter', channel '0': no reading has a value"
     )
+    assert energy(make_trace(4, samples=[sample(-1, 40), sample(5, 40)])).value == (
+        pytest.approx(160)
+    )
+
+
+def test_readings_without_a_channel_are_absent(make_trace: MakeTrace) -> None:
+    """What belongs to no channel cannot be added, and is not taken for nothing."""
+    rows = [{**sample(at, 10), "channel": None} for at in (0, 4)]
+    assert energy(make_trace(4, samples=rows)).reason == (
+        "the readings of probe 'meter' name no channel"
+    )
+
+
+def test_a_counter_that_does_not_reach_the_ends_is_absent(make_trace: MakeTrace) -> None:
+    """What a counter grew by before its first reading is not known."""
+    rows = [sample(1, 10, "energy_counter"), sample(4, 20, "energy_counter")]
+    assert energy(make_trace(4, samples=rows)).reason == (
+        "probe 'meter', channel '0': readings from 1 s to 4 s do not cover the window"
+        " from 0 s to 4 s"
+    )
+
+
+def test_net_energy_leaves_the_idle_machine_out(make_trace: MakeTrace) -> None:
+    """The idle power over the whole window is taken off; the note says so; below 0 is told."""
+    idle = [{"name": "power.idle", "at": -1, "value": 12.0, "unit": "W", "scope": "board"}]
+    samples = [sample(0, 10), sample(4, 10)]
+    found = measure(make_trace(4, samples=samples, counters=idle), None)
+    assert found["energy.total"].value == pytest.approx(40)
+    assert found["energy.net"].value == pytest.approx(40 - 48)
+    note, gross = found["energy.net"].energy, found["energy.total"].energy
+    assert note is not None
+    assert gross is not None
+    assert (note.net_of_idle, gross.net_of_idle) == (True, False)
+    assert "energy.net" not in measure(make_trace(4, samples=samples), None)
+    milli = [{**idle[0], "unit": "mW"}]
+    found = measure(make_trace(4, samples=samples, counters=milli), None)
+    assert found["energy.net"].reason == "the counter power.idle is not in W"
 
 
 def test_a_counter_gives_its_difference(make_trace: MakeTrace) -> None:
@@ -120,7 +167,8 @@ def test_the_note_is_the_meters(make_trace: MakeTrace) -> None:
         assert note is not None
         assert (note.quality, note.scope, note.covers) == ("metered", "board", ("gpu", "memory"))
         assert note.method == (
-            "a sensor; power samples by trapezoid, interpolated at the window's ends"
+            "a sensor; power samples by trapezoid, interpolated at the window's ends, the nearest"
+            " held at an end that none reaches"
         )
 
 
@@ -211,7 +259,7 @@ def test_a_broken_source_is_the_reason_of_all_that_rests_on_it(make_trace: MakeT
     names = ("power.avg", "energy.per_token", "energy.per_inference", "tokens_per_joule")
     reasons = {found[name].reason for name in ("energy.total", *names)}
     assert len(reasons) == 1
-    assert "do not cover the window" in str(reasons.pop())
+    assert "one reading alone gives no energy" in str(reasons.pop())
 
 
 @settings(max_examples=30, deadline=None)

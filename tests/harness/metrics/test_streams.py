@@ -73,12 +73,12 @@ def test_a_pass_in_parts_equals_a_look_at_the_whole(rows: list[dict[str, Any]], 
 
 def test_gaps_lie_in_the_slice_of_their_later_token() -> None:
     """Before the window is the first slice, after it the last."""
-    slice_ns = (WINDOW[1] - WINDOW[0]) // SLICES
-    at = [0, 500, WINDOW[0] + 5 * slice_ns + 1, 70_000]
+    slice_ns = (WINDOW[1] - WINDOW[0]) / SLICES
+    at = [0, 500, WINDOW[0] + int(5.5 * slice_ns), 70_000]
     rows = [{"id": "a", "at_ns": when, "count": 1} for when in at]
     found = stream(parts(rows, 2), INDEX, ALL, WINDOW, len(rows))
     in_slice = np.diff(found.gaps.ends, prepend=0)
-    assert {int(k): int(in_slice[k]) for k in np.flatnonzero(in_slice)} == {0: 1, 5: 1, 63: 1}
+    assert {int(k): int(in_slice[k]) for k in np.flatnonzero(in_slice)} == {0: 1, 5: 1, SLICES - 1: 1}
 
 
 def test_only_gaps_that_were_asked_for_are_kept() -> None:

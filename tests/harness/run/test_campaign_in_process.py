@@ -48,16 +48,22 @@ class InThisProcess:
                 listen({"event": "trial_finished", "outcome": encode(outcome)})
 
 
+def campaign(folder, monkeypatch, *overrides):
+    """The suite `rehearsal`, done in this process, and the events it told."""
+    monkeypatch.setattr(registry, "executor", lambda _choice: InThisProcess())
+    cells = resolve(compose_suite("rehearsal", ["tracker=none", *overrides]))
+    told = []
+    run(ask("rehearsal", cells, overrides, ["accelbench"]), folder, told.append)
+    return read_bundle(folder), told
+
+
 @pytest.fixture
 def bundle(tmp_path, monkeypatch):
-    """The suite `rehearsal`, done in this process, with two per cent of jitter."""
-    monkeypatch.setattr(registry, "executor", lambda _choice: InThisProcess())
-    overrides = ["tracker=none", "adapter.jitter=0.02", "adapter.power_w=50"]
-    cells = resolve(compose_suite("rehearsal", overrides))
-    told = []
-    run(ask("rehearsal", cells, overrides, ["accelbench"]), tmp_path / "bundle", told.append)
+    """With two per cent of jitter."""
+    options = ("adapter.jitter=0.02", "adapter.power_w=50")
+    found, told = campaign(tmp_path / "bundle", monkeypatch, *options)
     assert [event["event"] for event in told].count("trial_finished") == 15
-    return read_bundle(tmp_path / "bundle")
+    return found
 
 
 def test_the_whole_program_runs_on_virtual_time(bundle):
@@ -78,3 +84,25 @@ def test_the_same_seed_gives_the_same_numbers(bundle, tmp_path, monkeypatch):
     run(ask("rehearsal", cells, bundle.campaign.overrides, ["accelbench"]), again, lambda _: None)
     found = {cell.cell: cell for cell in read_bundle(again).summaries()}
     assert found == {cell.cell: cell for cell in bundle.summaries()}
+
+
+def test_a_wanted_precision_fixes_the_trials_from_the_pilot(tmp_path, monkeypatch):
+    """The pilot's spread asks once for more; the interval is Stein's and as narrow as asked."""
+    wanted = "rules.precision={metric: e2e.service.mean, relative: 0.005, most_trials: 40}"
+    found, told = campaign(tmp_path / "b", monkeypatch, "adapter.jitter=0.5", wanted)
+    stream = {cell.cell: cell for cell in found.summaries()}["stream"]
+    (more,) = [e for e in told if e["event"] == "more" and e["cell"] == "stream"]
+    assert 3 < stream.trials == more["trials"] <= 40
+    mean = stream.measurements["e2e.service.mean"]
+    assert mean.interval.method.startswith("Stein two-stage, pilot of 3")
+    half = (mean.interval.high - mean.interval.low) / 2
+    assert half <= 0.005 * mean.value * 1.01
+    assert verify(found.path).ok
+
+
+def test_a_pilot_that_is_precise_enough_asks_for_nothing(tmp_path, monkeypatch):
+    """Without jitter every trial is the same."""
+    wanted = "rules.precision={metric: e2e.service.mean, relative: 0.01, most_trials: 40}"
+    found, told = campaign(tmp_path / "b", monkeypatch, wanted)
+    assert not [event for event in told if event["event"] == "more"]
+    assert {cell.trials for cell in found.summaries()} == {3}

@@ -20,7 +20,7 @@ def cells() -> Mapping[str, Cell]:
 
 def test_finished_trials_are_not_planned_again(cells):
     """What is missing is all but what is done."""
-    slots = missing_slots(cells, [("stream", 0), ("train", 2)])
+    slots = missing_slots(cells, dict.fromkeys([("stream", 0), ("train", 2)]))
     assert len(slots) == 7
     assert ("stream", 0) not in slots
     assert ("train", 1) in slots

@@ -10,12 +10,13 @@ import pytest
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.protocols import Prompt, Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget
-from accelbench.harness.schema.trace import Meter, Trace
+from accelbench.harness.schema.trace import KvLayout, Meter, Trace
 from accelbench.harness.simulation.cost import Cost, Coverage, OperatorCost
 from accelbench.harness.simulation.engine import SimulatedSession, unsupported
 
@@ -33,6 +34,19 @@ class Builder:
         """A graph without operators."""
         self.lowered.append((phase, batch, tokens, context))
         return OpGraph("stub", phase, batch, tokens, context, (), (), 0)
+
+    def kv(self, element_bytes: float) -> KvLayout:
+        """Two layers of one head of eight elements."""
+        return KvLayout(2, 1, 8, element_bytes)
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Of the model."""
+        return {"layers": 2}
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Of weights and prompts; weights play no part in a simulation."""
+        assert self.task == "generate", "a simulation asked for data"
+        return {"weights": "random", "data": {"kind": "real"}, "tokenizer": "bytes"}
 
     def prompts(self, count: int, seed: int) -> Sequence[Prompt]:  # noqa: ARG002  (all alike)
         """Prompts of ten tokens that ask for four."""
@@ -66,6 +80,10 @@ class Model:
     def assumptions(self) -> tuple[str, ...]:
         """One."""
         return ("all is well",)
+
+    def facts(self, platform: Platform) -> Mapping[str, Plain]:
+        """Names itself and the machine."""
+        return {"simulator": f"stub of {platform.name}"}
 
     def meter(self, platform: Platform) -> Meter | None:  # noqa: ARG002  (same anywhere)
         """Of the two components, if it gives energy."""
@@ -167,17 +185,47 @@ def test_facts_tell_model_assumptions_and_what_bounded_the_window() -> None:
     builder: Any = Builder("classify")
     task = Task(builder, MACHINE, None, 0)
     fresh = SimulatedSession(task, Model(), "bf16", "bf16").facts()
-    assert fresh == {
+    assert {
         "cost_model": "stub model",
+        "simulator": "stub of machine",
         "assumptions": ["all is well"],
         "platform": "machine",
+        "geometry": {"layers": 2},
         "weights": "none: simulated",
-    }
+        "devices": 1,
+    }.items() <= fresh.items()
+    assert not {"bound", "coverage", "utilisation", "batch"} & fresh.keys()
     _, session = run(Builder("classify"), Offline("offline", 2, 2), warmup=0)
     facts = session.facts()
     assert facts["bound"] == {"compute": 1.0}
     assert facts["coverage"] == {"operators": 1.0, "flops": 1.0}
     assert facts["utilisation"] == pytest.approx(0.5)
+
+
+def test_a_simulation_of_samples_says_that_its_inputs_are_shapes_alone() -> None:
+    """No data is read, so its kind is synthetic; nothing is told of a cache or a tokenizer."""
+    _, session = run(Builder("classify"), Offline("offline", 4, 8), warmup=1)
+    facts: Any = session.facts()
+    assert facts["data"]["kind"] == "synthetic"
+    assert (facts["batch"], facts["warmup"]) == (4, {"included": False, "iterations": 1})
+    assert not {"kv_cache", "tokenizer"} & facts.keys()
+
+
+def test_a_simulation_of_prompts_tells_where_they_come_from_and_how_long_they_are() -> None:
+    """Data and tokenizer are those of the workload; lengths are those of the window."""
+    trace, session = run(Builder("generate"), SingleStream("single_stream", 3), warmup=2)
+    facts: Any = session.facts()
+    assert (facts["data"], facts["tokenizer"]) == ({"kind": "real"}, "bytes")
+    assert facts["tokens"] == {"input": {"10": 3}, "output": {"4": 3}}
+    assert facts["kv_cache"]["no_prefix_caching"]
+    assert trace.head.kv == KvLayout(2, 1, 8, 2.0)
+
+
+def test_coverage_of_the_model_is_counted() -> None:
+    """Both shares of the operators that the cost model knows stand in the trace."""
+    trace, _ = run(Builder("classify"), Offline("offline", 2, 2), warmup=0)
+    counters = {row["name"]: row["value"] for row in trace.table("counters").to_pylist()}
+    assert counters == {"coverage.operators": 1.0, "coverage.flops": 1.0}
 
 
 def test_training_is_not_simulated() -> None:

@@ -112,3 +112,52 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch):
 
 def _with(**options):
     return {"hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2, "intermediate": 48} | options
+
+
+@pytest.mark.torch
+def test_geometry_is_that_of_the_model():
+    """Layers, heads and widths are those of the network that runs."""
+    workload = Decoder(64, 3, 4, 2, 96)
+    geometry, model = workload.geometry(), workload.model(None, 0)
+    attention = model.model.layers[0].self_attn
+    assert geometry["layers"] == len(model.model.layers)
+    assert geometry["head_dim"] == attention.head_dim
+    assert geometry["heads"] == attention.q_proj.out_features // attention.head_dim
+    assert geometry["kv_heads"] == attention.k_proj.out_features // attention.head_dim
+    assert geometry["padding"]["share"] == 0.0
+    assert geometry["execution"] == "dense"
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("kv_heads", "kind"), [(4, "multi-head"), (2, "grouped"), (1, "multi-query")]
+)
+def test_the_kind_of_attention_follows_from_its_heads(kv_heads, kind):
+    """As many heads of keys as of queries, fewer, or one."""
+    assert kind in Decoder(64, 1, 4, kv_heads, 96).geometry()["attention"]
+
+
+@pytest.mark.torch
+def test_the_cache_of_the_model_has_the_layout_that_is_told():
+    """Bytes of a real cache after nine tokens are nine times those of the layout (eq. 15)."""
+    torch = pytest.importorskip("torch")
+    workload = Decoder(64, 3, 4, 2, 96)
+    with torch.inference_mode():
+        answer = workload.model(None, 0)(torch.zeros(1, 9, dtype=torch.long), use_cache=True)
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in answer.past_key_values.layers)
+    layout = workload.kv(4.0)
+    each = 2 * layout.layers * layout.kv_heads * layout.head_dim * layout.element_bytes
+    assert held == 9 * each
+
+
+@pytest.mark.torch
+def test_a_sliding_window_bounds_the_cache_only_where_every_layer_slides():
+    """Half of Gemma's layers see the whole context, so its cache has no bound; Mistral's has."""
+    from transformers import Gemma2Config, LlamaConfig, MistralConfig
+
+    from accelbench.suites.workloads import decoder_network as network
+
+    layouts = [network.kv_layout(c(), 2.0) for c in (MistralConfig, Gemma2Config, LlamaConfig)]
+    assert [layout.window for layout in layouts] == [4096, None, None]
+    assert "13 of 26 layers" in network.geometry(Gemma2Config())["attention"]
+    assert "whole context" in network.geometry(LlamaConfig())["attention"]

@@ -119,3 +119,38 @@ def test_options_out_of_range_are_refused():
     """A network without filters is none."""
     with pytest.raises(ValueError, match="above 0"):
         DigitsCnn(channels=0)
+
+
+def test_geometry_is_that_of_the_network():
+    """Channels, kernels, strides and map sizes are those its layers have and see."""
+    workload = DigitsCnn(channels=3, hidden=5)
+    model, seen = workload.model(None, 0), {}
+    for layer in model:
+        layer.register_forward_hook(lambda one, given, _: seen.update({one: given[0].shape}))
+    model(torch.zeros(1, 1, 8, 8))
+    convolutions = [layer for layer in model if isinstance(layer, torch.nn.Conv2d)]
+    geometry = workload.geometry()
+    assert geometry["convolutions"] == [
+        {
+            "in": layer.in_channels,
+            "out": layer.out_channels,
+            "kernel": list(layer.kernel_size),
+            "stride": list(layer.stride),
+            "feature_map": list(seen[layer][-2:]),
+            "depthwise": layer.groups > 1,
+        }
+        for layer in convolutions
+    ]
+    linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    assert geometry["linear"] == [[layer.in_features, layer.out_features] for layer in linear]
+    assert geometry["input_shapes"] == {"1x8x8": 1.0}
+    assert workload.kv(4.0) is None
+
+
+def test_facts_tell_how_it_is_trained():
+    """Optimiser and step size are those of the training run."""
+    workload = DigitsCnn(channels=2, hidden=4, learning_rate=0.01)
+    optimiser = workload.training(workload.model(None, 0), 8, 0)._optimiser
+    told = workload.facts()["training"]["optimizer"]
+    assert type(optimiser).__name__ in told
+    assert f"{optimiser.defaults['lr']:g}" in told

@@ -50,3 +50,11 @@ def test_it_has_nothing_to_train() -> None:
     with pytest.raises(TrialError, match="cannot be trained"):
         FakeWorkload().training(None, 1, 0)
     assert FakeWorkload().model(None, 0) is None  # type: ignore[func-returns-value]
+
+
+def test_it_keeps_no_keys_and_pads_nothing():
+    """There is no model, so no layout; inputs are alike."""
+    workload = FakeWorkload(task="generate")
+    assert workload.kv(4.0) is None
+    assert workload.geometry()["padding"]["share"] == 0.0
+    assert workload.facts()["data"]["kind"] == "synthetic"

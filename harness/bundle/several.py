@@ -1,0 +1,212 @@
+"""Which cells of a campaign belong together, and what their records say as a group."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import TypeAlias
+
+from accelbench.harness.metrics.cost import cost, declared_price
+from accelbench.harness.metrics.derived import Derived, batching_efficiency, over_trials
+from accelbench.harness.metrics.fronts import (
+    EFFECTIVE,
+    ISO_ACCURACY,
+    Setting,
+    accuracy_front,
+    effective_throughput,
+    iso_accuracy,
+)
+from accelbench.harness.metrics.registry import Absent, measurement
+from accelbench.harness.metrics.scaling import Pace, strong_scaling, weak_scaling
+from accelbench.harness.schema.cell import Cell, Choice
+from accelbench.harness.schema.decode import encode
+from accelbench.harness.schema.measurement import Measurement
+from accelbench.harness.schema.plain import digest
+from accelbench.harness.schema.record import Record
+from accelbench.harness.schema.scenario import Offline
+
+Cells: TypeAlias = Mapping[str, Cell]
+
+COUNTED = ("devices", "threads")
+"""Options of an adapter that count what works in parallel."""
+
+PACE: Mapping[str, tuple[str, Pace]] = {
+    "offline": ("tp.samples", "rate"),
+    "single_stream": ("e2e.service.mean", "time"),
+    "train_to_target": ("train.time_to_target", "time"),
+}
+"""What tells how fast a scenario went."""
+
+INFERENCES: Mapping[str, str] = {"offline": "tp.samples", "single_stream": "tp.requests"}
+"""What counts inferences a second, for scenarios that make any."""
+
+
+def batching(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """Batching efficiency over cells that differ in nothing but name and offline scenario."""
+
+    def of(cell: Cell) -> tuple[str, int] | None:
+        if not isinstance(cell.scenario, Offline):
+            return None
+        return _key(cell, cell.adapter), cell.scenario.batch_size
+
+    return tuple(batching_efficiency(sizes) for sizes in _sweeps(cells, records, of))
+
+
+def strong(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """Strong scaling over cells that differ in nothing but name and a counted option."""
+    found = []
+    for option in COUNTED:
+
+        def of(cell: Cell, option: str = option) -> tuple[str, int] | None:
+            count = _count(cell, option)
+            if count is None or cell.scenario.kind not in PACE:
+                return None
+            return _key(cell, _without(cell.adapter, option), cell.scenario), count
+
+        for counts in _sweeps(cells, records, of):
+            metric, pace = PACE[_any(counts).scenario]
+            found.append(strong_scaling(option, counts, metric, pace))
+    return tuple(found)
+
+
+def weak(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """Weak scaling over offline cells whose batch size is in proportion to a counted option."""
+    found = []
+    for option in COUNTED:
+
+        def of(cell: Cell, option: str = option) -> tuple[str, int] | None:
+            count = _count(cell, option)
+            if count is None or not isinstance(cell.scenario, Offline):
+                return None
+            share = str(Fraction(cell.scenario.batch_size, count))
+            return _key(cell, _without(cell.adapter, option), share), count
+
+        for counts in _sweeps(cells, records, of):
+            metric, _ = PACE["offline"]
+            found.append(weak_scaling(option, counts, metric))
+    return tuple(found)
+
+
+def at_quality(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """Quality, speed and energy over settings of one workload, where two or more have a quality.
+
+    Settings are told apart by adapter, its options, platform and the workload's options;
+    evidence classes are not mixed.
+    """
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        cell = cells[record.cell]
+        if cell.scenario.kind in INFERENCES:
+            one = [cell.workload.name, cell.workload.builder, encode(cell.workload.gate)]
+            key = digest([*one, cell.scenario.kind, record.evidence])
+            groups.setdefault(key, {}).setdefault(record.cell, []).append(record)
+    found = (_at_quality(cells, group) for group in groups.values())
+    return tuple(item for item in found if item is not None)
+
+
+def costs(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
+    """Cost of the inferences of each cell for which a price was declared."""
+    found = []
+    for name, group in _by_cell(records).items():
+        cell = cells[name]
+        if "price" in cell.declare and cell.scenario.kind in INFERENCES:
+            valid = _valid(group)
+            rate = _together(valid).get(INFERENCES[cell.scenario.kind])
+            price = declared_price(cell.declare["price"])
+            ids = tuple(record.id for record in valid)
+            found.append(Derived(f"cost.{name}", ids, cost(rate, price)))
+    return tuple(found)
+
+
+def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived | None:
+    valid = {name: _valid(trials) for name, trials in group.items()}
+    together = {name: _together(trials) for name, trials in valid.items()}
+    first = cells[next(iter(group))]
+    gate, kind = first.workload.gate, first.scenario.kind
+    quality = f"quality.{gate.metric}" if gate else _common_quality(together.values())
+    settings = {
+        name: Setting(
+            measurements.get(quality),
+            measurements.get("energy.per_inference"),
+            measurements.get(INFERENCES[kind]),
+        )
+        for name, measurements in together.items()
+    }
+    evaluated = [n for n, one in settings.items() if one.quality and one.quality.value is not None]
+    if len({_setting_key(cells[name]) for name in evaluated}) < 2:  # noqa: PLR2004  (nothing to choose)
+        return None
+    if gate:
+        chosen = {
+            **iso_accuracy(settings, gate.value),
+            **effective_throughput(settings, gate.value),
+        }
+    else:
+        no_target = Absent("the workload has no quality gate, so there is no target")
+        chosen = {
+            "iso_accuracy.energy": measurement(ISO_ACCURACY, no_target),
+            "effective_throughput": measurement(EFFECTIVE, no_target),
+        }
+    return Derived(
+        f"at_quality.{first.workload.name}.{kind}",
+        tuple(record.id for trials in valid.values() for record in trials),
+        {**chosen, **accuracy_front(settings)},
+    )
+
+
+def _sweeps(
+    cells: Cells, records: Sequence[Record], of: Callable[[Cell], tuple[str, int] | None]
+) -> list[dict[int, list[Record]]]:
+    """Records by count, for each group of cells with one key and more than one count."""
+    groups: dict[str, dict[int, list[Record]]] = {}
+    for record in records:
+        found = of(cells[record.cell])
+        if found is not None:
+            key, count = found
+            groups.setdefault(key, {}).setdefault(count, []).append(record)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _key(cell: Cell, adapter: Choice, *more: object) -> str:
+    """What cells of a sweep share."""
+    shared = (cell.workload, cell.rules, adapter, cell.platform, cell.probe, *more)
+    return digest([[encode(part) for part in shared], cell.weights_from])
+
+
+def _setting_key(cell: Cell) -> str:
+    adapter = cell.adapter
+    for option in COUNTED:
+        adapter = _without(adapter, option)
+    return digest([encode(adapter), cell.platform.name, encode(cell.workload.options)])
+
+
+def _without(adapter: Choice, option: str) -> Choice:
+    return Choice(adapter.name, {k: v for k, v in adapter.options.items() if k != option})
+
+
+def _count(cell: Cell, option: str) -> int | None:
+    count = cell.adapter.options.get(option)
+    return count if type(count) is int and count > 0 else None
+
+
+def _any(group: Mapping[int, Sequence[Record]]) -> Record:
+    return next(iter(group.values()))[0]
+
+
+def _by_cell(records: Sequence[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.cell, []).append(record)
+    return found
+
+
+def _valid(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.status == "valid"]
+
+
+def _together(records: Sequence[Record]) -> Mapping[str, Measurement]:
+    return over_trials([record.measurements for record in records]) if records else {}
+
+
+def _common_quality(found: Iterable[Mapping[str, Measurement]]) -> str:
+    """The first quality metric, by name, that every setting with any has."""
+    names = [{name for name in one if name.startswith("quality.")} for one in found]
+    told = [one for one in names if one]
+    return min(set.intersection(*told), default="quality") if told else "quality"

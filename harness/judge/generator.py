@@ -1,0 +1,96 @@
+"""Validity of the load: was it sent when it was due, and does the generator bound the figures?"""
+
+import math
+
+import numpy as np
+
+from accelbench.harness.judge.arrivals import Fidelity, fidelity
+from accelbench.harness.judge.case import Case
+from accelbench.harness.schema.rules import Limits
+from accelbench.harness.statistics.intervals import percentile
+from accelbench.harness.units import human, seconds
+
+_MEDIANS = ("ttft.service.p50", "e2e.service.p50")
+
+
+def generator_late(case: Case) -> str | None:
+    """p99 of |sent - due| in an open loop; what was never sent is infinitely late.
+
+    Response times count from the due instant, so that the generator's lateness is in them; what
+    is sent too early shortens them.
+    """
+    requests = case.seen.requests
+    due = requests.due[requests.due_inside]
+    if case.seen.trace.head.arrivals is None or due.size == 0:
+        return None
+    sent = requests.sent[requests.due_inside]
+    late = seconds(percentile(np.where(np.isnan(sent), math.inf, abs(sent - due)), 99))
+    limit, how = _allowed(case, case.limits.lateness_s)
+    if late <= limit:
+        return None
+    unsent = int(np.isnan(sent).sum())
+    told = f" ({unsent} of {due.size} were never sent)" if unsent else ""
+    return (
+        f"p99 of |sent - due| is {human(late, 's')}{told}, at most {how} is allowed:"
+        " give the load generator more processors, or lower the rate"
+    )
+
+
+def arrivals_off(case: Case) -> str | None:
+    """The process of sends against that of the schedule in an open loop; see `arrivals`."""
+    requests = case.seen.requests
+    if case.seen.trace.head.arrivals is None:
+        return None
+    inside = requests.due_inside
+    found = fidelity(requests.due[inside], requests.sent[inside])
+    off = _differences(found, case.limits) if found else []
+    if not off:
+        return None
+    return (
+        f"sends do not follow the schedule: {'; '.join(off)}: give the load generator more"
+        " processors, lower the rate, or raise its limit of open requests"
+    )
+
+
+def _differences(found: Fidelity, limits: Limits) -> list[str]:
+    """Each figure that lies beyond its limit, in words."""
+    off = []
+    if abs(found.rate - 1) > limits.arrivals_rate:
+        within = f"within {limits.arrivals_rate:.1%}"
+        off.append(f"their rate is {found.rate:.3g} of the schedule's ({within})")
+    if max(found.dispersion, 1 / found.dispersion) > limits.arrivals_dispersion:
+        within = f"within a factor of {limits.arrivals_dispersion:g}"
+        off.append(
+            f"1 + the dispersion of counts is {found.dispersion:.3g} times the schedule's ({within})"
+        )
+    cv, scheduled = found.cv, found.scheduled_cv
+    if abs(cv - scheduled) / max(1.0, scheduled) > limits.arrivals_cv:
+        within = f"within {limits.arrivals_cv * max(1.0, scheduled):.3g}"
+        off.append(f"the CV of gaps is {cv:.3g} instead of {scheduled:.3g} ({within})")
+    if found.ks > limits.arrivals_ks:
+        off.append(f"the KS distance of gaps is {found.ks:.3g} (at most {limits.arrivals_ks:g})")
+    return off
+
+
+def client_bound(case: Case) -> str | None:
+    """The generator's calibrated error against the median that is reported."""
+    error = case.worst("generator.error")
+    limit, how = _allowed(case, case.limits.client_s)
+    if error is None or error <= limit:
+        return None
+    return (
+        f"the load generator alone errs by {human(error, 's')} at this rate, at most {how} is"
+        " allowed: give it more processors, or lower the rate"
+    )
+
+
+def _allowed(case: Case, least_s: float) -> tuple[float, str]:
+    """The larger of a time and a share of the median service time, and in words."""
+    share = case.limits.client_share
+    for name in _MEDIANS:
+        median = case.value(name)
+        if median is not None and share * median > least_s:
+            return share * median, f"{human(share * median, 's')} ({share:.1%} of {name})"
+        if median is not None:
+            break
+    return least_s, human(least_s, "s")

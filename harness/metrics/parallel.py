@@ -1,0 +1,118 @@
+"""Several devices at one task: pipeline bubbles, and communication hidden behind computation."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from accelbench.harness.metrics.busy import NONE, Spans, by_device, in_flight, of_kind
+from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
+from accelbench.harness.metrics.tallies import single, tells
+
+_STAGES = ("forward", "backward")
+
+
+def pipeline_bubble(stages: float, microbatches: float) -> float:
+    """Idle share of a pipeline that fills and drains once a step (1F1B and its like).
+
+    Args:
+        stages: Stages of the pipeline.
+        microbatches: Micro-batches of a step.
+    """
+    return (stages - 1) / (microbatches + stages - 1)
+
+
+def _communicates(seen: Observation) -> bool:
+    return bool(of_kind(seen, "communication").any())
+
+
+def _is_pipeline(seen: Observation) -> bool:
+    return tells("pipeline.stages")(seen) and bool(of_kind(seen, *_STAGES).any())
+
+
+@metric(
+    "pipeline.bubble",
+    unit="1",
+    summary="Share of a step that a pipeline must idle while it fills and drains.",
+    formula="(p - 1) / (m + p - 1), p the counter pipeline.stages, m the counter"
+    " pipeline.microbatches; of one-forward-one-backward schedules",
+    source="section 3.5.1",
+    better="lower",
+    applies=tells("pipeline.stages", "pipeline.microbatches"),
+)
+def bubble(seen: Observation) -> Outcome:
+    """Idle share by the schedule."""
+    stages, batches = single(seen, "pipeline.stages"), single(seen, "pipeline.microbatches")
+    if isinstance(stages, Absent):
+        return stages
+    if isinstance(batches, Absent):
+        return batches
+    if stages.value < 1 or batches.value < 1:
+        return Absent("a pipeline has at least one stage and one micro-batch")
+    return Value(pipeline_bubble(stages.value, batches.value), 1)
+
+
+@metric(
+    "pipeline.idle_share",
+    unit="1",
+    summary="Share of the time with work in flight in which a stage ran nothing, mean over devices.",
+    formula="1 - union of a device's phases of kind forward and backward within T / T, mean over"
+    " devices, T the union of [sent, done] of all requests in the window",
+    source="section 3.5.1",
+    better="lower",
+    applies=_is_pipeline,
+)
+def idle_share(seen: Observation) -> Outcome:
+    """Idle share as it was."""
+    asked = in_flight(seen)
+    if asked.length_ns == 0:
+        return Absent("no request was in flight in the window")
+    stages = by_device(seen, *_STAGES)
+    busy = [spans.shared_ns(asked) / asked.length_ns for spans in stages.values()]
+    return Value(1 - float(np.mean(busy)), len(busy))
+
+
+@metric(
+    "communication.overlap",
+    unit="1",
+    summary="Share of the communication that was hidden behind computation.",
+    formula="1 - exposed / all time of phases of kind communication in the window, added over"
+    " devices; hidden is what kernels of the same device cover, or its forward and backward phases"
+    " where the trace tells no kernels",
+    source="section 3.6; section 6.2",
+    better="higher",
+    applies=_communicates,
+)
+def overlap(seen: Observation) -> Outcome:
+    """Hidden communication over all of it."""
+    messages, work = by_device(seen, "communication"), _computing(seen)
+    lasted = sum(spans.length_ns for spans in messages.values())
+    if lasted == 0:
+        return Absent("no communication in the window")
+    exposed = sum(spans.beyond_ns(work.get(name, NONE)) for name, spans in messages.items())
+    return Value(1 - exposed / lasted, len(messages))
+
+
+@metric(
+    "communication.share",
+    unit="1",
+    summary="Share of the time with work in flight in which a device communicated, hidden or not.",
+    formula="union of a device's phases of kind communication within T / T, mean over devices, T"
+    " the union of [sent, done] of all requests in the window",
+    source="section 3.4; section 4.1.2",
+    better="lower",
+    applies=_communicates,
+)
+def share(seen: Observation) -> Outcome:
+    """Communication time over T."""
+    asked = in_flight(seen)
+    if asked.length_ns == 0:
+        return Absent("no request was in flight in the window")
+    messages = by_device(seen, "communication")
+    shares = [spans.shared_ns(asked) / asked.length_ns for spans in messages.values()]
+    return Value(float(np.mean(shares)), len(shares))
+
+
+def _computing(seen: Observation) -> Mapping[str, Spans]:
+    has_kernels = of_kind(seen, "kernel").any()
+    return by_device(seen, "kernel") if has_kernels else by_device(seen, *_STAGES)
