@@ -57,11 +57,11 @@ def value_told(measurement: Measurement) -> str:
 
 
 def verdict(cell: CellSummary) -> str:
-    """Valid, invalid or failed, with the code that made it so or the count of warnings."""
+    """Valid, invalid or failed, with the code that made it so or the count of codes that warn."""
     decisive = [reason.code for reason in cell.reasons if reason.level == cell.status]
     if decisive:
         return cell.status if decisive[0] == cell.status else f"{cell.status}: {decisive[0]}"
-    warnings = sum(reason.level == "warning" for reason in cell.reasons)
+    warnings = len({reason.code for reason in cell.reasons if reason.level == "warning"})
     return f"{cell.status} ({count(warnings, 'warning')})" if warnings else cell.status
 
 
@@ -78,11 +78,18 @@ def count(number: int, noun: str) -> str:
 
 
 def reasons_once(cells: Sequence[CellSummary]) -> list[tuple[Reason, str]]:
-    """Every reason once with the cells it holds for; what fails or invalidates comes first."""
+    """Every reason once with the cells it holds for; what fails or invalidates comes first.
+
+    Where the trials of a cell give one code with different figures, the first stands for all.
+    """
     seen: dict[Reason, list[str]] = {}
     for cell in cells:
+        alike: dict[tuple[str, str], list[Reason]] = {}
         for reason in cell.reasons:
-            seen.setdefault(reason, []).append(cell.cell)
+            alike.setdefault((reason.level, reason.code), []).append(reason)
+        for first, *more in alike.values():
+            told = f"{cell.cell} ({len(more)} more alike)" if more else cell.cell
+            seen.setdefault(first, []).append(told)
     levels = ("failed", "invalid", "warning")
     ordered = sorted(seen, key=lambda reason: levels.index(reason.level))
     return [(reason, ", ".join(seen[reason])) for reason in ordered]

@@ -114,13 +114,15 @@ class FakeSession:
         self._builder = task.builder
         self._virtual = VirtualClock()
         self.clock: Clock = self._virtual
+        self._asked: Mapping[str, Plain] = {}
 
     def facts(self) -> Mapping[str, Plain]:
-        """Says that nothing here is real."""
+        """Says that nothing here is real, and what the latest trial was asked to do."""
         return {
             "cost_model": "fake",
             "assumptions": ["times, answers, failures and power are options, not a machine's"],
             "weights": "none: fake",
+            **self._asked,
         }
 
     def execute(self, work: Work, recorder: Recorder) -> None:
@@ -133,7 +135,7 @@ class FakeSession:
         trains = isinstance(work.scenario, TrainToTarget)
         samples = None if trains or self._builder.task != "classify" else self._builder.samples()
         demand = DemandOf(self._builder, self.precision)
-        drive(engine, self._builder, samples, demand, work, recorder)
+        self._asked = drive(engine, self._builder, samples, demand, work, recorder)
         if self._options.power_w is not None:
             _record_energy(self._options.power_w, engine.seconds, recorder)
 

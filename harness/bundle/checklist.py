@@ -105,7 +105,6 @@ def _own_documents(bundle: Bundle, record: Record, several: Sequence[Derived]) -
     """The documents of one record, and where all of them lie in the bundle."""
     folder = record_folder(bundle.path, record.cell, record.repeat)
     inside = folder.relative_to(bundle.path).as_posix()
-    head = folder / TRACE / HEAD_FILE
     mine = {
         number: item
         for number, item in enumerate(several)
@@ -113,7 +112,7 @@ def _own_documents(bundle: Bundle, record: Record, several: Sequence[Derived]) -
     }
     return {
         "record": encode(record),
-        "head": _read(head) if head.exists() else None,
+        "head": _head(folder / TRACE / HEAD_FILE),
         "cell": encode(bundle.campaign.cells[record.cell]),
         "derived": {item.name: encode(item) for item in mine.values()},
         "where": {
@@ -126,6 +125,14 @@ def _own_documents(bundle: Bundle, record: Record, several: Sequence[Derived]) -
             **{f"derived/{item.name}": f"{DERIVED_FILE}#/derived/{n}" for n, item in mine.items()},
         },
     }
+
+
+def _head(path: Path) -> Plain:
+    """The trace's head; a broken one answers nothing, and `verify` names it."""
+    try:
+        return _read(path)
+    except BundleError:
+        return None
 
 
 def _read(path: Path) -> Plain:

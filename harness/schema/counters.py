@@ -55,6 +55,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cpu.steal_share": ("1", "share of the processor time that a hypervisor took"),
         "cpu.pressure_share": ("1", "share of the time in which a task waited for a processor"),
         "cpu.involuntary_switches": ("1", "times the engine had to yield its processor"),
+        "cpu.engine_time": ("s", "processor time of the engine in which it had to yield"),
         "clock.step": ("s", "how far the machine's time of day was set in the window"),
         "generator.error": ("s", "calibrated error of the load generator at this rate"),
     }

@@ -109,12 +109,13 @@ def test_the_ways_intervals_were_made_are_told_once_each():
 
 
 def test_a_verdict_names_the_first_reason_that_made_it(rehearsed):
-    """Warnings are counted, and do not speak for an invalid cell."""
+    """Codes that warn are counted, and do not speak for an invalid cell."""
     cell = replace(rehearsed.summaries()[0], reasons=())
     warning = Reason("unsteady", "it drifted", "warning")
     late = Reason("target_not_met", "too low", "invalid")
     assert verdict(cell) == "valid"
-    assert verdict(replace(cell, reasons=(warning, warning))) == "valid (2 warnings)"
+    other = Reason("foreign_load", "noise", "warning")
+    assert verdict(replace(cell, reasons=(warning, warning, other))) == "valid (2 warnings)"
     invalid = replace(cell, status="invalid", reasons=(warning, late))
     assert verdict(invalid) == "invalid: target_not_met"
     broken = Reason("failed", "it said so", "failed")
@@ -131,6 +132,13 @@ def test_a_reason_of_several_cells_is_told_once_and_the_worst_first(rehearsed):
         (late, second.cell),
         (warning, f"{first.cell}, {second.cell}"),
     ]
+
+
+def test_one_code_with_several_figures_is_told_once(rehearsed):
+    """The first detail stands for those of the other trials, and their number is told."""
+    found = tuple(Reason("unsteady", f"it drifted by {k} %", "warning") for k in (12, 14, 11))
+    first = replace(rehearsed.summaries()[0], reasons=found)
+    assert reasons_once([first]) == [(found[0], f"{first.cell} (2 more alike)")]
 
 
 def test_nouns_are_counted():
