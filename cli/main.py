@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import cast
+from typing import TypeAlias, cast
 
 from accelbench.harness.errors import AccelbenchError
 
@@ -27,6 +27,7 @@ KINDS = (
 )
 
 Verb = Callable[[argparse.Namespace], int]
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +78,14 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"accelbench {version('accelbench')}"
     )
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+    _campaigns(verbs)
+    _bundles(verbs)
+    _plan_and_compare(verbs)
+    return parser
 
+
+def _campaigns(verbs: _Verbs) -> None:
+    """What measures, or says what can be measured."""
     run = _verb(verbs, "run", "run", "run a campaign; prints a table, and the bundle's path last")
     run.add_argument("suite", metavar="SUITE", help="a name of `list suites`, or a YAML file")
     run.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="e.g. rules.trials=5")
@@ -90,6 +98,16 @@ def _parser() -> argparse.ArgumentParser:
         verbs, "doctor", "doctor", "what this machine can run and measure, and how to get the rest"
     )
 
+    metrics = _verb(verbs, "metrics", "metrics", "every metric of a trace folder")
+    metrics.add_argument("trace", metavar="TRACE", help="folder that holds trace.json")
+    metrics.add_argument("--platform", metavar="NAME", help="the sheet of its machine")
+    metrics.add_argument(
+        "--mlperf", action="store_true", help="give MLPerf's order statistics beside percentiles"
+    )
+
+
+def _bundles(verbs: _Verbs) -> None:
+    """What reads a bundle."""
     for name, module, told in (
         ("show", "show", "the numbers of a bundle"),
         ("verify", "verify", "check every hash, and recompute every number from the raw traces"),
@@ -99,13 +117,13 @@ def _parser() -> argparse.ArgumentParser:
         verb = _verb(verbs, name, module, told)
         verb.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle")
 
-    metrics = _verb(verbs, "metrics", "metrics", "every metric of a trace folder")
-    metrics.add_argument("trace", metavar="TRACE", help="folder that holds trace.json")
-    metrics.add_argument("--platform", metavar="NAME", help="the sheet of its machine")
-    metrics.add_argument(
-        "--mlperf", action="store_true", help="give MLPerf's order statistics beside percentiles"
-    )
+    report = _verb(verbs, "report", "report", "a page with figures and tables")
+    report.add_argument("bundles", metavar="BUNDLE", nargs="+", help="folder of a bundle")
+    report.add_argument("--out", metavar="DIR", required=True, help="folder of the page")
 
+
+def _plan_and_compare(verbs: _Verbs) -> None:
+    """What weighs trials."""
     plan = _verb(verbs, "plan", "plan", "how many trials a wanted precision takes, from a pilot")
     plan.add_argument("bundle", metavar="BUNDLE", help="folder of the pilot's bundle")
     plan.add_argument("--metric", metavar="NAME", help="the main metric of each cell if not given")
@@ -138,15 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         help="difference that makes no difference in practice (0.02)",
     )
 
-    report = _verb(verbs, "report", "report", "a page with figures and tables")
-    report.add_argument("bundles", metavar="BUNDLE", nargs="+", help="folder of a bundle")
-    report.add_argument("--out", metavar="DIR", required=True, help="folder of the page")
-    return parser
 
-
-def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, told: str
-) -> argparse.ArgumentParser:
+def _verb(verbs: _Verbs, name: str, module: str, told: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=told, description=told.capitalize() + ".")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(verb=module)

@@ -54,6 +54,8 @@ def drive(
         TrialError: The scenario does not fit the task.
     """
     scenario = work.scenario
+    if isinstance(scenario, SingleStream):
+        recorder.service_level(scenario.slo)
     told = asked(scenario, builder.task, work.rules.warmup)
     if isinstance(scenario, TrainToTarget):
         train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)

@@ -5,8 +5,9 @@ a request and between those that share a machine, so that their intervals are ta
 slices of the window.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from accelbench.harness.metrics.distribution import PERCENTS, lacking, value_of
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.metrics.registry import METRICS, Definition, Metric, Outcome, define
 from accelbench.harness.metrics.streams import Gaps, Integers
+from accelbench.harness.statistics.dependent import mean_of_slices, share_interval, wider_percent
 from accelbench.harness.statistics.intervals import Bounds, Estimate
 from accelbench.harness.units import NS_PER_S
 
@@ -32,7 +34,7 @@ for _statistic in ("mean", *(f"p{percent}" for percent in PERCENTS)):
             "s",
             f"{_statistic.capitalize()} of gaps between successive tokens of a request, {_OVER}.",
             f"{_statistic}({_FORMULA}){'' if _statistic == 'mean' else ', numpy linear'}; {_OVER};"
-            " interval over 64 equal slices of the window",
+            " interval over equal slices of the window",
             "eq. 4, section 6.2",
             "lower",
             version=2,
@@ -73,45 +75,59 @@ class _Pool:
         low, high = self.at(below), self.at(below + 1)
         return low + (high - low) * (position - below)
 
-    def hits(self, most_ns: float) -> Integers:
-        """By slice, gaps of at most so many ns."""
-        begins = np.concatenate(([0], self.gaps.ends[:-1]))
-        short = [
-            np.count_nonzero(self.gaps.ns[begin:end] <= most_ns)
-            for begin, end in zip(begins, self.gaps.ends, strict=True)
-        ]
-        return np.asarray(short, dtype=np.int64) + self.gaps.zeros
+    def hits(self, most_ns: float) -> npt.NDArray[np.float64]:
+        """By slice, gaps of at most so many ns, and gaps below it: ties tell them apart."""
+        within = [np.count_nonzero(part <= most_ns) for part in self._parts()]
+        below = [np.count_nonzero(part < most_ns) for part in self._parts()]
+        zeros = self.gaps.zeros
+        found = [np.asarray(within) + zeros, np.asarray(below) + (zeros if most_ns > 0 else 0)]
+        return np.stack(found).astype(np.float64)
 
     def sums(self) -> npt.NDArray[np.float64]:
         """By slice, the sum of its gaps, ns."""
-        begins = np.concatenate(([0], self.gaps.ends[:-1]))
-        return np.asarray(
-            [
-                self.gaps.ns[begin:end].sum(dtype=np.uint64)
-                for begin, end in zip(begins, self.gaps.ends, strict=True)
-            ],
-            dtype=np.float64,
-        )
+        sums = [part.sum(dtype=np.uint64) for part in self._parts()]
+        return np.asarray(sums, dtype=np.float64)
+
+    def variance(self) -> float:
+        """Variance of a single gap, ns squared."""
+        mean = float(self.sums().sum()) / self.gaps.count
+        squares = sum(float(np.square(part - mean).sum()) for part in self._parts())
+        return (squares + self.zeros * mean**2) / max(self.gaps.count - 1, 1)
+
+    def _parts(self) -> Iterator[npt.NDArray[Any]]:
+        """The gaps between arrivals, slice by slice."""
+        begin = 0
+        for end in self.gaps.ends:
+            yield self.gaps.ns[begin:end]
+            begin = end
 
 
 def _percentile(pool: _Pool, percent: int) -> Estimate:
-    """A percentile; its interval is that of the share of gaps at or below it, turned round."""
-    value = pool.percentile(percent)
-    n = pool.gaps.count
-    share = Estimate(0, n, None, f"{pool.hits(value).size} slices")
+    """A percentile; its interval is read off at the shares between which it truly lies."""
+    value, n = pool.percentile(percent), pool.gaps.count
+    share = share_interval(
+        pool.hits(value),
+        pool.in_slice.astype(np.float64),
+        percent,
+        wider=pool.hits(pool.percentile(wider_percent(percent))),
+        of="gaps",
+    )
     if share.bounds is None:
         return Estimate(value / NS_PER_S, n, None, share.reason)
     found = share.bounds
-    low, high = pool.at(int(found.low * n)), pool.at(int(np.ceil(found.high * n)))
-    bounds = Bounds(
-        min(low, value) / NS_PER_S, max(high, value) / NS_PER_S, found.level, found.method
-    )
+    low = pool.at(max(math.floor(n * found.low), 1) - 1)
+    high = pool.at(min(math.ceil(n * found.high), n) - 1)
+    bounds = Bounds(low / NS_PER_S, high / NS_PER_S, found.level, f"{found.method}, time slices")
     return Estimate(value / NS_PER_S, n, bounds, None)
 
 
 def _mean(pool: _Pool) -> Estimate:
-    found = Estimate(float(pool.sums().sum() / pool.gaps.count / NS_PER_S), 0, None, "soon")
-    return Estimate(found.value, pool.gaps.count, found.bounds, found.reason)
+    counts, variance = pool.in_slice.astype(np.float64), pool.variance() / NS_PER_S**2
+    found = mean_of_slices(pool.sums() / NS_PER_S, counts, variance, of="gaps")
+    if found.bounds is None:
+        return found
+    bounds = replace(found.bounds, method=f"{found.bounds.method}, time slices")
+    return replace(found, bounds=bounds)
 
 
 def gaps(seen: Observation) -> Mapping[str, Outcome]:

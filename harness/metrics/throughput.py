@@ -1,5 +1,7 @@
 """Throughput: tokens, requests and samples a second."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from accelbench.harness.metrics.applies import (
@@ -10,9 +12,12 @@ from accelbench.harness.metrics.applies import (
     tells_prefill,
     tells_samples,
 )
+from accelbench.harness.metrics.distribution import value_of
 from accelbench.harness.metrics.observation import Flags, Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
 from accelbench.harness.metrics.spans import covered_ns
+from accelbench.harness.metrics.streams import SLICES, Integers
+from accelbench.harness.statistics.dependent import FEWEST, rate_interval
 from accelbench.harness.units import NS_PER_S
 
 NO_LENGTH = Absent("the window has no length")
@@ -31,8 +36,8 @@ def requests_per_second(seen: Observation) -> Outcome:
     """Request rate; 0 where none was completed."""
     if seen.length_ns == 0:
         return NO_LENGTH
-    finished = int(seen.requests.finished.sum())
-    return Value(finished / seen.length_s, finished)
+    finished = seen.requests.finished
+    return _over_slices(seen, seen.requests.done[finished], None, "requests")
 
 
 @metric(
@@ -51,7 +56,10 @@ def samples_per_second(seen: Observation) -> Outcome:
     samples = sum_over(seen.requests.samples, seen.requests.finished, "samples")
     if isinstance(samples, Absent):
         return samples
-    return Value(samples.value / seen.length_s, samples.n)
+    finished = seen.requests.finished
+    return _over_slices(
+        seen, seen.requests.done[finished], seen.requests.samples[finished], "requests"
+    )
 
 
 @metric(
@@ -71,8 +79,7 @@ def tokens_per_second(seen: Observation) -> Outcome:
         return Absent("the trace tells how many tokens came, but not when")
     if seen.streams.uncounted:
         return Absent("an arrival in the window does not tell how many tokens it brought")
-    count = int(seen.streams.arrived.sum())
-    return Value(count / seen.length_s, count)
+    return _rate_of(seen.streams.arrived, seen.length_s, int(seen.streams.arrived.sum()), "tokens")
 
 
 @metric(
@@ -121,6 +128,21 @@ def prefill_throughput_computed(seen: Observation) -> Outcome:
 def decode_throughput(seen: Observation) -> Outcome:
     """Equation 5 for decode."""
     return _rate(seen, seen.output_tokens, seen.requests.prefill_end, seen.requests.done)
+
+
+def _over_slices(seen: Observation, at: Numbers, amounts: Numbers | None, what: str) -> Outcome:
+    """The rate of what was done at these times, its interval over equal slices of the window."""
+    place = np.minimum((at / seen.length_ns * SLICES).astype(np.int64), SLICES - 1)
+    by_slice = np.bincount(place, weights=amounts, minlength=SLICES)
+    return _rate_of(by_slice, seen.length_s, at.size, what)
+
+
+def _rate_of(by_slice: Numbers | Integers, length_s: float, n: int, what: str) -> Outcome:
+    value = float(by_slice.sum()) / length_s
+    if n < FEWEST:
+        return Value(value, n, reason=f"an interval of a rate needs {FEWEST} {what}, there are {n}")
+    found = rate_interval(by_slice.astype(np.float64), length_s / SLICES)
+    return value_of(replace(found, value=value, n=n), "samples")
 
 
 def sum_over(values: Numbers, chosen: Flags, what: str) -> Outcome:

@@ -13,6 +13,7 @@ from accelbench.harness.schema.trace import (
     TIME_COLUMN,
     KvLayout,
     Meter,
+    ServiceLevel,
     Target,
     Trace,
     TraceHead,
@@ -73,6 +74,7 @@ class Recorder:
         self._target: Target | None = None
         self._meters: dict[str, Meter] = {}
         self._kv: KvLayout | None = None
+        self._slo: ServiceLevel | None = None
 
     def open_window(self) -> None:
         """The measurement begins now."""
@@ -156,6 +158,10 @@ class Recorder:
         """What this trial has to reach."""
         self._target = target
 
+    def service_level(self, slo: ServiceLevel | None) -> None:
+        """What requests are held to."""
+        self._slo = slo
+
     def kv(self, layout: KvLayout | None) -> None:
         """How the model keeps keys and values."""
         self._kv = layout
@@ -184,6 +190,7 @@ class Recorder:
             meters=dict(self._meters),
             precision=precision,
             kv=self._kv,
+            slo=self._slo,
         )
         return Trace(head, {name: _table(name, rows) for name, rows in self._rows.items() if rows})
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from accelbench.harness.schema.trace import ServiceLevel
+
 
 @dataclass(frozen=True)
 class Offline:
@@ -27,13 +29,16 @@ class SingleStream:
 
     Attributes:
         requests: Requests in the measured window.
+        slo: The service level that requests are held to, or None.
     """
 
     kind: Literal["single_stream"]
     requests: int
+    slo: ServiceLevel | None = None
 
     def __post_init__(self) -> None:
         _positive(requests=self.requests)
+        _level(self.slo)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,14 @@ class TrainToTarget:
 
 
 Scenario: TypeAlias = Offline | SingleStream | TrainToTarget
+
+
+def _level(slo: ServiceLevel | None) -> None:
+    if slo is None:
+        return
+    given = [limit for limit in (slo.ttft_s, slo.itl_s, slo.e2e_s) if limit is not None]
+    if not given or min(given) <= 0:
+        raise ValueError("slo gives at least one of ttft_s, itl_s and e2e_s, each above 0")
 
 
 def _positive(**values: int) -> None:

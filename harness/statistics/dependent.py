@@ -56,6 +56,33 @@ def mean_interval(series: Floats, *, level: float = LEVEL, of: str = "requests")
     counts = np.diff(starts, append=n).astype(np.float64)
     sums = np.add.reduceat(series - mean, starts)
     variance = float(series.var(ddof=1)) if series.min() < series.max() else 0.0
+    return _mean_estimate(mean, sums, counts, variance, level=level, of=of)
+
+
+def mean_of_slices(
+    sums: Floats, counts: Floats, variance: float, *, level: float = LEVEL, of: str = "requests"
+) -> Estimate:
+    """The mean of values too many to hold, from slices of time, as `mean_interval`.
+
+    Args:
+        sums: The sum of the values of each slice, in time order.
+        counts: How many values each slice holds; at least one in all.
+        variance: The variance of a single value.
+        level: Nominal confidence.
+        of: What the values are, for the words of method and reason.
+    """
+    n = round(float(counts.sum()))
+    mean = float(sums.sum()) / n
+    if n < FEWEST:
+        return Estimate(mean, n, None, _too_few("a mean", FEWEST, of, n))
+    return _mean_estimate(mean, sums - mean * counts, counts, variance, level=level, of=of)
+
+
+def _mean_estimate(
+    mean: float, sums: Floats, counts: Floats, variance: float, *, level: float, of: str
+) -> Estimate:
+    """The mean with its interval, from the centred sums of slices."""
+    n = round(float(counts.sum()))
     found = inflation(sums[np.newaxis], counts, np.array([variance]))
     needed = math.ceil(MARGIN * FEWEST * found.seen)
     if found.significant and n < needed:

@@ -31,8 +31,11 @@ def test_percentiles_are_those_of_numpy(ns: list[int], zeros: int, percent: int)
     everything = [*ns, *([0] * zeros)]
     if everything:
         assert pool.percentile(percent) == pytest.approx(np.percentile(everything, percent))
-        assert pool.hits(500_000).sum() == sum(gap <= 500_000 for gap in everything)
+        assert pool.hits(500_000)[0].sum() == sum(gap <= 500_000 for gap in everything)
+        assert pool.hits(500_000)[1].sum() == sum(gap < 500_000 for gap in everything)
         assert pool.sums().sum() == sum(ns)
+        if len(everything) > 1:
+            assert pool.variance() == pytest.approx(np.var(everything, ddof=1))
 
 
 def serving(make_trace: MakeTrace, tokens: int, *, stall: bool = False) -> Trace:
@@ -45,9 +48,7 @@ def serving(make_trace: MakeTrace, tokens: int, *, stall: bool = False) -> Trace
         if stall:
             at[at > 50] = 99
         rows += [{"id": str(k), "at": float(when), "count": 1} for when in at]
-    requests = [
-        {"id": str(k), "due": 0, "sent": 0, "done": 99.5, "status": "ok"} for k in range(4)
-    ]
+    requests = [{"id": str(k), "due": 0, "sent": 0, "done": 99.5, "status": "ok"} for k in range(4)]
     return make_trace(window_s=100.0, requests=requests, tokens=rows)
 
 

@@ -78,7 +78,11 @@ def test_gaps_lie_in_the_slice_of_their_later_token() -> None:
     rows = [{"id": "a", "at_ns": when, "count": 1} for when in at]
     found = stream(parts(rows, 2), INDEX, ALL, WINDOW, len(rows))
     in_slice = np.diff(found.gaps.ends, prepend=0)
-    assert {int(k): int(in_slice[k]) for k in np.flatnonzero(in_slice)} == {0: 1, 5: 1, SLICES - 1: 1}
+    assert {int(k): int(in_slice[k]) for k in np.flatnonzero(in_slice)} == {
+        0: 1,
+        5: 1,
+        SLICES - 1: 1,
+    }
 
 
 def test_only_gaps_that_were_asked_for_are_kept() -> None:

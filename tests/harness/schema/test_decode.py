@@ -130,3 +130,12 @@ def test_any_data_is_decoded_or_refused_in_one_line(data):
     """Whatever comes in, the decoder answers with a type or a ConfigError."""
     for kind in (Platform, TraceHead, Scenario, Choice):
         assert "\n" not in _told(kind, data)
+
+
+def test_a_service_level_gives_a_threshold():
+    """None at all, or one that no request can meet, is refused with the scenario's place."""
+    for slo in ({}, {"ttft_s": 0.0}):
+        with pytest.raises(ConfigError, match="slo gives at least one of"):
+            decode(Scenario, {"kind": "single_stream", "requests": 1, "slo": slo}, "scenario")
+    whole = {"kind": "single_stream", "requests": 1, "slo": {"e2e_s": 1.0}}
+    assert decode(Scenario, whole).slo.e2e_s == 1.0
