@@ -253,9 +253,9 @@ as wide as the oracle's.
 """,
     "shorter": """## Shorter
 
-Here refusing is right more often than not, and no promise is made. Where only some runs are answered
-these are the runs that happened to look least correlated, so their coverage falls below the level;
-the column to read is *wrong*.
+Here refusing is allowed, and the promise is that no more than 7 % of all runs are answered wrongly.
+Where only some runs are answered, these are the runs that happened to look least correlated, so their
+coverage falls below the level; the column to read is *wrong*.
 """,
 }
 

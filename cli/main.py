@@ -27,7 +27,7 @@ KINDS = (
 )
 
 Verb = Callable[[argparse.Namespace], int]
-_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (argparse has no public name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
