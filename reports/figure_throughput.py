@@ -67,19 +67,21 @@ def draw_batching(shown: Sequence[Shown]) -> Drawing:
         return Drawing("", lacks=f"{lacks}. {said}")
     x = alt.X("batch:Q", title="batch size (samples)", scale=alt.Scale(type="log", base=2))
     x = x.axis(values=sorted({row["batch"] for row in rows}))
-    top = max(1.0, *(row["value"] for row in rows)) * 1.1
+    top = max(1.0, *(row["high"] for row in rows)) * 1.1
     y = alt.Y("value:Q", title="batching efficiency (1 = ideal)", scale=alt.Scale(domain=[0, top]))
     base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=y)
     lines = base.mark_line().encode(**line_styles([row["sweep"] for row in rows], "sweep"))
+    spans = base.mark_rule(color=GREY).encode(y="low:Q", y2="high:Q")
     points = base.mark_point(filled=True, size=60, color=GREY, opacity=1)
     text = base.mark_text(align="left", dx=8, dy=-9).encode(text="told:N")
     ideal = alt.Chart(alt.Data(values=[{"value": 1}])).mark_rule(strokeDash=[5, 4]).encode(y=y)
-    chart = (ideal + lines + points + text).properties(width=WIDTH, height=220)
+    chart = (ideal + lines + spans + points + text).properties(width=WIDTH, height=220)
     caption = (
         "Throughput at a batch size over that many times the throughput at batch size 1, over "
-        f"{'; '.join(dict.fromkeys(row['sweep'] for row in rows))}. A ratio of means over trials; "
-        "no interval is computed for it. Dashed: the ideal, a whole batch in the time of one "
-        f"sample. {said}"
+        f"{'; '.join(dict.fromkeys(row['sweep'] for row in rows))}. A ratio of means over trials. "
+        "Dashed: the ideal, a whole batch in the time of one sample. "
+        f"{intervals_told(item.measurements[name] for _, item in sweeps for name in item.measurements)}"
+        f" {said}"
     )
     return Drawing(caption, chart)
 
@@ -100,8 +102,7 @@ def _efficiencies(cells: Sequence[Shown], item: Derived) -> list[dict[str, Any]]
     return [
         {
             "batch": int(name.rpartition(".")[2]),
-            "value": found.value,
-            "told": f"{found.value:.3g}",
+            **point_of(found),
             "sweep": ", ".join(one.label for one in cells),
         }
         for name, found in item.measurements.items()

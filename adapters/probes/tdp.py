@@ -43,7 +43,7 @@ class TdpProbe:
 
     tdp_w: float | None = None
     assumed_w_per_cpu: float = 3.5
-    period_s: float = 0.2
+    period_s: float = 0.1
 
     def __post_init__(self) -> None:
         if (self.tdp_w is not None and self.tdp_w <= 0) or self.assumed_w_per_cpu <= 0:

@@ -27,7 +27,7 @@ from accelbench.harness.metrics.registry import (
 from accelbench.harness.statistics.steady_state import FEWEST, SteadyState, classify
 from accelbench.harness.units import NS_PER_S
 
-_SOURCE = "D-06; sections 3.6.1 and 6.2"
+_SOURCE = "sections 3.6.1 and 6.2"
 _DEPENDENT = "calls of one trial depend on one another"
 
 COLD = define(

@@ -75,6 +75,8 @@ def mean_of_slices(
     mean = float(sums.sum()) / n
     if n < FEWEST:
         return Estimate(mean, n, None, _too_few("a mean", FEWEST, of, n))
+    if counts.size < FEWEST:
+        return Estimate(mean, n, None, _too_few("a mean", FEWEST, "slices", counts.size))
     return _mean_estimate(mean, sums - mean * counts, counts, variance, level=level, of=of)
 
 

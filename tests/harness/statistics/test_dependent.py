@@ -10,6 +10,7 @@ from scipy.signal import lfilter
 
 from accelbench.harness.statistics.dependent import (
     mean_interval,
+    mean_of_slices,
     percentile_interval,
     rate_interval,
     share_interval,
@@ -256,3 +257,18 @@ def test_three_hundred_runs_cover_and_answer(n, generate):
             bounds = estimate.bounds
             held[name] += bounds is not None and bounds.low <= truths[name] <= bounds.high
     assert all(count / 300 > 0.91 for count in held.values()), held
+
+
+def test_a_mean_from_slices_is_that_of_the_series():
+    """Sums, counts and one variance say as much as the values."""
+    series = correlated(100_000)
+    counts = np.full(1000, 100.0)
+    sums = series.reshape(1000, 100).sum(axis=1)
+    found = mean_of_slices(sums, counts, float(series.var(ddof=1)))
+    whole = mean_interval(series)
+    assert found.value == pytest.approx(whole.value)
+    assert (found.n, found.bounds.method) == (whole.n, whole.bounds.method)
+    assert width(found) == pytest.approx(width(whole), rel=0.1)
+    few = mean_of_slices(sums[:50], counts[:50], 1.0)
+    assert few.bounds is None
+    assert few.reason == "an interval of a mean needs 100 slices, there are 50"
