@@ -1,17 +1,21 @@
 """Arrays that compute in memory: what is mapped on them, how full they are, what they cost."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.compute as pc
 
 from accelbench.harness.metrics.meters import has_ledger, ledger_energy, share_of_energy
 from accelbench.harness.metrics.observation import Flags, Observation
-from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
+from accelbench.harness.metrics.registry import Absent, Applies, Outcome, Value, metric
+from accelbench.harness.metrics.spans import covered_ns
 from accelbench.harness.metrics.tallies import ratio, single, tells, total
-from accelbench.harness.metrics.throughput import sum_over
+from accelbench.harness.metrics.throughput import NO_LENGTH, sum_over
+from accelbench.harness.units import NS_PER_S
 
 CONVERTERS = ("adc", "dac")
+WRITES = ("weight_write",)
 
 
 def speedup_bound(mapped: float, speedup: float) -> float:
@@ -36,14 +40,34 @@ def crossbar_occupancy(matrix: tuple[int, int], array: tuple[int, int]) -> float
     return rows * columns / taken
 
 
-def _converters(seen: Observation) -> Flags:
+def _entries(seen: Observation, names: tuple[str, ...]) -> Flags:
+    """Entries of the ledger that are about these components."""
     named = pc.utf8_lower(pc.fill_null(seen.column("ledger", "component"), ""))
-    found = pc.is_in(named, value_set=pc.cast(list(CONVERTERS), "string"))
+    found = pc.is_in(named, value_set=pc.cast(list(names), "string"))
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _has_converters(seen: Observation) -> bool:
-    return has_ledger(seen) and bool(_converters(seen).any())
+def _spends_on(names: tuple[str, ...]) -> Applies:
+    return lambda seen: has_ledger(seen) and bool(_entries(seen, names).any())
+
+
+def _works_on(names: tuple[str, ...]) -> Applies:
+    return lambda seen: bool(seen.among("phases", "name", names).any())
+
+
+def _time_on(seen: Observation, names: tuple[str, ...]) -> Outcome:
+    """Time in which a phase of one of these names ran in the window, seconds."""
+    rows = seen.among("phases", "name", names)
+    start, end = (seen.times("phases", name)[rows] for name in ("start_ns", "end_ns"))
+    if np.isnan(start).any() or np.isnan(end).any():
+        return Absent("a phase does not tell when it began and ended", start.size)
+    inside = (np.clip(at, 0, seen.length_ns) for at in (start, end))
+    return Value(covered_ns(*inside) / NS_PER_S, start.size)
+
+
+def _inferences(seen: Observation) -> Outcome:
+    samples = np.nan_to_num(seen.requests.samples, nan=1.0)
+    return sum_over(samples, seen.requests.finished, "inferences")
 
 
 @metric(
@@ -132,11 +156,11 @@ def occupancy(seen: Observation) -> Outcome:
     formula="energy of ledger components adc and dac / E",
     source="section 3.6.6",
     better="lower",
-    applies=_has_converters,
+    applies=_spends_on(CONVERTERS),
 )
 def converter_share(seen: Observation) -> Outcome:
     """Converter energy over all energy."""
-    return share_of_energy(seen, ledger_energy(seen, _converters(seen)))
+    return share_of_energy(seen, ledger_energy(seen, _entries(seen, CONVERTERS)))
 
 
 @metric(
@@ -151,6 +175,61 @@ def converter_share(seen: Observation) -> Outcome:
 )
 def writes_per_inference(seen: Observation) -> Outcome:
     """Remap rate."""
-    samples = np.nan_to_num(seen.requests.samples, nan=1.0)
-    done = sum_over(samples, seen.requests.finished, "inferences")
-    return ratio(total(seen, "weight_writes"), done, "no inferences were completed in the window")
+    none = "no inferences were completed in the window"
+    return ratio(total(seen, "weight_writes"), _inferences(seen), none)
+
+
+@metric(
+    "converter.time_share",
+    unit="1",
+    summary="Share of the window in which a converter worked.",
+    formula="union of phases named adc or dac in the window / T_window",
+    source="section 3.6.6",
+    better="lower",
+    applies=_works_on(CONVERTERS),
+)
+def converter_time_share(seen: Observation) -> Outcome:
+    """Converter time over the window."""
+    if seen.length_ns == 0:
+        return NO_LENGTH
+    busy = _time_on(seen, CONVERTERS)
+    return busy if isinstance(busy, Absent) else Value(busy.value / seen.length_s, busy.n)
+
+
+@metric(
+    "remap.energy_per_inference",
+    unit="J/inference",
+    summary="Energy of writing weights for each inference.",
+    formula="energy of ledger component weight_write / sum of samples (1 where not told), over"
+    " requests that are ok and done in the window",
+    source="section 3.6.6",
+    better="lower",
+    applies=_spends_on(WRITES),
+)
+def write_energy(seen: Observation) -> Outcome:
+    """Energy of remapping."""
+    spent = ledger_energy(seen, _entries(seen, WRITES))
+    if isinstance(spent, Absent):
+        return spent
+    each = ratio(
+        Value(spent.energy_j, spent.n),
+        _inferences(seen),
+        "no inferences were completed in the window",
+    )
+    return each if isinstance(each, Absent) else replace(each, energy=spent.note)
+
+
+@metric(
+    "remap.time_per_inference",
+    unit="s/inference",
+    summary="Time of writing weights for each inference.",
+    formula="union of phases named weight_write in the window / sum of samples (1 where not told),"
+    " over requests that are ok and done in the window",
+    source="section 3.6.6",
+    better="lower",
+    applies=_works_on(WRITES),
+)
+def write_time(seen: Observation) -> Outcome:
+    """Time of remapping."""
+    none = "no inferences were completed in the window"
+    return ratio(_time_on(seen, WRITES), _inferences(seen), none)

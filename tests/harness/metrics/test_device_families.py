@@ -178,3 +178,28 @@ def test_dropped_tokens_are_a_share_of_all_that_were_sent(make_trace: MakeTrace)
     found = measure(make_trace(counters=[dropped]), None)
     assert found["experts.drop_rate"].reason == "the counter moe.expert_tokens was not read"
     assert "experts.balance" not in found
+
+
+def test_converters_and_writes_take_time(make_trace: MakeTrace, values: Values) -> None:
+    """Phases of their names, what overlaps counted once, what lies outside the window not at all."""
+    phases = [
+        {"name": name, "kind": "other", "start": start, "end": end}
+        for name, start, end in [
+            ("adc", 0, 2), ("dac", 1, 3), ("weight_write", 4, 5), ("weight_write", 9, 12),
+        ]
+    ]  # fmt: skip
+    found = values(make_trace(10, phases=phases, requests=[request(9, samples=4)]))
+    assert found["converter.time_share"] == pytest.approx(0.3)
+    assert found["remap.time_per_inference"] == pytest.approx(0.5)
+    assert "remap.energy_per_inference" not in found
+
+
+def test_writing_weights_costs_energy(make_trace: MakeTrace) -> None:
+    """The ledger's component over the inferences; how it is known goes with it."""
+    rows = [{"phase": "program", "component": "weight_write", "energy_j": 6.0}]
+    trace = make_trace(10, SIMULATED, ledger=rows, requests=[request(9, samples=4)])
+    found = measure(trace, None)["remap.energy_per_inference"]
+    assert found.value == pytest.approx(1.5)
+    assert found.energy.quality == "modelled"
+    idle = measure(make_trace(10, SIMULATED, ledger=rows), None)["remap.energy_per_inference"]
+    assert idle.reason == "no inferences were completed in the window"
