@@ -189,18 +189,17 @@ def share_interval(
         The share `percent / 100`, how many values there are, and the two shares.
     """
     share, n, told = percent / 100, round(float(counts.sum())), f"p{percent:g}"
-    fewest = max(needed_for_percentile(percent, level), FEWEST)
+    least = needed_for_percentile(percent, level)
+    fewest = max(least, FEWEST)
     if n < fewest:
-        return Estimate(share, n, None, _too_few(told, fewest, of, n))
+        return Estimate(share, n, None, _short(told, least, of, n))
     if counts.size < FEWEST:
         reason = f"an interval of {told} needs {FEWEST} slices, {there_are(counts.size)}"
         return Estimate(share, n, None, reason)
     own = _inflation_of_shares(np.atleast_2d(hits), counts)
     tail = own if wider is None else _inflation_of_shares(np.atleast_2d(wider), counts)
     worst = max(own, tail, key=lambda found: found.factor)
-    needed = math.ceil(
-        max(needed_for_percentile(percent, level) * own.seen, MARGIN * fewest * tail.seen)
-    )
+    needed = math.ceil(max(least * own.seen, MARGIN * fewest * tail.seen))
     if (own.significant or tail.significant) and n < needed:
         return Estimate(share, n, None, _correlated(told, needed, of, n, worst))
     effective = worst.effective(n, level)
@@ -252,6 +251,14 @@ def _unskewed(quantile: float, skewness: float) -> float:
 
 def _too_few(told: str, needed: int, of: str, n: int) -> str:
     return f"an interval of {told} needs {needed} {of}, {there_are(n)}"
+
+
+def _short(told: str, least: int, of: str, n: int) -> str:
+    """Below what independent values would need, or below what tells whether they are."""
+    if n >= least:
+        return f"{_too_few(told, FEWEST, of, n)}, too few to tell whether they are independent"
+    more = f" ({FEWEST} to tell whether they are independent)" if least < FEWEST else ""
+    return f"an interval of {told} needs {least} {of}{more}, {there_are(n)}"
 
 
 def _correlated(told: str, needed: int, of: str, n: int, found: Inflation) -> str:

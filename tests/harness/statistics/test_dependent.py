@@ -125,7 +125,14 @@ def test_below_the_binomial_minimum_the_reason_names_it():
 def test_below_a_hundred_values_correlation_cannot_be_told(percent):
     """The binomial minimum of a lesser percentile does not suffice for a series."""
     found = percentile_interval(independent(99), percent, of="gaps")
-    assert found.reason == f"an interval of p{percent} needs 100 gaps, there are 99"
+    assert found.reason == (
+        f"an interval of p{percent} needs 100 gaps, there are 99,"
+        " too few to tell whether they are independent"
+    )
+    assert percentile_interval(independent(71), 95).reason == (
+        "an interval of p95 needs 72 requests (100 to tell whether they are independent),"
+        " there are 71"
+    )
     assert mean_interval(independent(99)).reason == (
         "an interval of a mean needs 100 requests, there are 99"
     )
