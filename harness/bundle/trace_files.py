@@ -82,7 +82,7 @@ def read_trace(folder: Path) -> Trace:
 
 def _write_table(name: str, table: pa.Table, folder: Path) -> None:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     write_file(folder / f"{name}.parquet", sink.getvalue().to_pybytes())
 
 
@@ -122,7 +122,12 @@ class ParquetRows:
         """Some columns, a part at a time; texts are dictionaries of themselves."""
         schema = TABLES[self.table]
         texts = [name for name in columns if schema.field(name).type == pa.string()]
-        with _readable(self.path), pq.ParquetFile(self.path, read_dictionary=texts) as stored:
+        with (
+            _readable(self.path),
+            pq.ParquetFile(
+                self.path, read_dictionary=texts, page_checksum_verification=True
+            ) as stored,
+        ):
             there = [name for name in columns if name in stored.schema_arrow.names]
             yield _columns(self.table, columns, stored.schema_arrow.empty_table())
             for batch in stored.iter_batches(_PART_ROWS, columns=there):

@@ -2,12 +2,13 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from accelbench.harness.bundle.trace_files import add_rows, read_trace, write_trace
 from accelbench.harness.errors import BundleError
 from accelbench.harness.schema.recorder import Recorder, VirtualClock
-from accelbench.harness.schema.trace import Meter
+from accelbench.harness.schema.trace import TABLES, Meter
 
 
 def _trace():
@@ -72,3 +73,40 @@ def test_a_folder_without_a_trace_says_what_to_do(tmp_path):
     """The remedy names the file that is looked for."""
     with pytest.raises(BundleError, match=r"trace\.json"):
         read_trace(tmp_path)
+
+
+def _streamed(folder, tokens):
+    """A trace of one request with so many token arrivals, written as ours are."""
+    clock = VirtualClock()
+    recorder = Recorder(clock)
+    recorder.open_window()
+    for at in range(tokens):
+        recorder.token("a", at)
+    clock.advance_ns(tokens)
+    recorder.request("a", 0, 0, tokens, output_tokens=tokens)
+    recorder.close_window()
+    write_trace(recorder.freeze("simulated"), folder)
+
+
+def test_token_arrivals_stay_on_the_disk_until_they_are_read(tmp_path, monkeypatch):
+    """They come in parts, which together are the table; a column that is not there is null."""
+    monkeypatch.setattr("accelbench.harness.bundle.trace_files._PART_ROWS", 100)
+    _streamed(tmp_path, 250)
+    trace = read_trace(tmp_path)
+    assert not isinstance(trace.tables["tokens"], pa.Table)
+    assert trace.num_rows("tokens") == 250
+    parts = list(trace.parts("tokens", ("at_ns", "kind")))
+    assert max(part.num_rows for part in parts) == 100
+    assert [at for part in parts for at in part.column("at_ns").to_pylist()] == list(range(250))
+    assert trace.table("tokens").schema == TABLES["tokens"]
+
+
+def test_a_changed_byte_in_a_page_is_noticed_when_it_is_read(tmp_path):
+    """Our files carry a checksum a page."""
+    _streamed(tmp_path, 5000)
+    path = tmp_path / "tokens.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_trace(tmp_path).table("tokens")
