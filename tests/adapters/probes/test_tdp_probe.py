@@ -156,7 +156,7 @@ def test_the_figures_are_labelled_an_estimate_with_their_numbers() -> None:
     assert meter.quality == "estimated"
     assert meter.scope == "process share of the host CPU"
     assert meter.covers == ("cpu",)
-    assert meter.period_s == 0.2
+    assert meter.period_s == 0.1
     low, high = PUBLISHED_W_PER_CPU
     for told in ("3.5 W", f"{low:g} to {high:g} W", cpu_model(), "idle power and memory left out"):
         assert told in meter.method
