@@ -134,8 +134,8 @@ def test_an_interval_that_the_rules_claim_must_be_there(make_trial, make_rules):
         "an interval of e2e.response.p99 is claimed: an interval of p99 needs 368 requests, there"
         " are 100: ask for more requests, or claim less"
     )
-    assert claimed("e2e.respons.p99") == (
-        "an interval of 'e2e.respons.p99' is claimed, which is no metric: ask for more requests,"
+    assert claimed("e2e.replies.p99") == (
+        "an interval of 'e2e.replies.p99' is claimed, which is no metric: ask for more requests,"
         " or claim less"
     )
 
