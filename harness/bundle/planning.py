@@ -39,7 +39,8 @@ class CellPlan:
         trials: Trials of the pilot's length, each in a session of its own; None with a reason.
         seconds: What they take.
         reason: Why there is no answer.
-        cheapest: The cheapest mix of trials and requests; None where requests have no part in it.
+        cheapest: The cheapest mix of trials and requests; None where requests have no part in it,
+            on a simulated clock, whose seconds cost nothing, and where no mix is precise enough.
     """
 
     cell: str
@@ -110,7 +111,7 @@ def _cheapest(
 ) -> Mix | None:
     stem, _, statistic = metric.rpartition(".")
     values_of = quantity(stem)
-    if statistic != "mean" or values_of is None:
+    if statistic != "mean" or values_of is None or records[0].clock != "wall":
         return None
     seen = [_observation(bundle, record) for record in records]
     series = [_values(values_of, one) for one in seen]
@@ -121,7 +122,7 @@ def _cheapest(
     in_window = sum(one.length_s for one in seen)
     requests = sum(values.size for values in series)
     beside = sum(map(_seconds, records)) - in_window
-    costs = (max(beside, 1e-9) / len(records), size * in_window / requests)
+    costs = (beside / len(records), size * in_window / requests)
     try:
         found = repetition_plan(variance_components(blocks), costs, precision)
     except ValueError:

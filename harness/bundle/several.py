@@ -109,7 +109,7 @@ def costs(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
         cell = cells[name]
         if "price" in cell.declare and cell.scenario.kind in INFERENCES:
             valid = _valid(group)
-            rate = _together(valid).get(INFERENCES[cell.scenario.kind])
+            rate = together(cell, valid).get(INFERENCES[cell.scenario.kind])
             price = declared_price(cell.declare["price"])
             ids = tuple(record.id for record in valid)
             found.append(Derived(f"cost.{name}", ids, cost(rate, price)))
@@ -118,17 +118,17 @@ def costs(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
 
 def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived | None:
     valid = {name: _valid(trials) for name, trials in group.items()}
-    together = {name: _together(trials) for name, trials in valid.items()}
+    overall = {name: together(cells[name], trials) for name, trials in valid.items()}
     first = cells[next(iter(group))]
     gate, kind = first.workload.gate, first.scenario.kind
-    quality = f"quality.{gate.metric}" if gate else _common_quality(together.values())
+    quality = f"quality.{gate.metric}" if gate else _common_quality(overall.values())
     settings = {
         name: Setting(
             measurements.get(quality),
             measurements.get("energy.per_inference"),
             measurements.get(INFERENCES[kind]),
         )
-        for name, measurements in together.items()
+        for name, measurements in overall.items()
     }
     evaluated = [n for n, one in settings.items() if one.quality and one.quality.value is not None]
     if len({_setting_key(cells[name]) for name in evaluated}) < 2:  # noqa: PLR2004  (nothing to choose)
@@ -201,8 +201,20 @@ def _valid(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.status == "valid"]
 
 
-def _together(records: Sequence[Record]) -> Mapping[str, Measurement]:
-    return over_trials([record.measurements for record in records]) if records else {}
+def together(cell: Cell, counted: Sequence[Record]) -> Mapping[str, Measurement]:
+    """What the records of a cell that count say together.
+
+    Args:
+        cell: The cell.
+        counted: Its records in order of their repeats.
+    """
+    if not counted:
+        return {}
+    pilot = [r for r in counted if r.repeat < cell.rules.trials and r.status == "valid"]
+    planned = cell.rules.precision is not None and len(pilot) == cell.rules.trials
+    return over_trials(
+        [record.measurements for record in counted], cell.rules.trials if planned else None
+    )
 
 
 def _common_quality(found: Iterable[Mapping[str, Measurement]]) -> str:

@@ -8,9 +8,16 @@ from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
 from accelbench.harness.bundle.layout import MANIFEST
 from accelbench.harness.bundle.manifest import read_manifest
 from accelbench.harness.bundle.record_file import failed_attempts, read_record, record_folders
-from accelbench.harness.bundle.several import at_quality, batching, costs, strong, weak
+from accelbench.harness.bundle.several import (
+    at_quality,
+    batching,
+    costs,
+    strong,
+    together,
+    weak,
+)
 from accelbench.harness.errors import BundleError
-from accelbench.harness.metrics.derived import Derived, over_trials
+from accelbench.harness.metrics.derived import Derived
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.record import ClockName, Evidence, Reason, Record, Status
@@ -122,16 +129,5 @@ def _summary(bundle: Path, cell: Cell, records: Sequence[Record]) -> CellSummary
         status=status,
         reasons=(*reasons, *again),
         trials=len(records),
-        measurements=_over_trials(cell, counted),
-    )
-
-
-def _over_trials(cell: Cell, counted: Sequence[Record]) -> Mapping[str, Measurement]:
-    """What the records that count say together; the pilot only where all of it is valid."""
-    if not counted:
-        return {}
-    pilot = [r for r in counted if r.repeat < cell.rules.trials and r.status == "valid"]
-    planned = cell.rules.precision is not None and len(pilot) == cell.rules.trials
-    return over_trials(
-        [record.measurements for record in counted], cell.rules.trials if planned else None
+        measurements=together(cell, counted),
     )

@@ -45,7 +45,7 @@ class Series:
 
 
 Quantity: TypeAlias = Callable[[Observation], Numbers]
-Estimator: TypeAlias = Callable[[Series], Estimate]
+Estimator: TypeAlias = Callable[[Series], Estimate | Absent]
 
 
 def _mean(series: Series) -> Estimate:
@@ -65,9 +65,11 @@ QUANTITIES: dict[str, Quantity] = {}
 """Values of completed requests in the order in which they came, NaN where there is none, by kind."""
 
 
-def _deviation(series: Series) -> Estimate:
+def _deviation(series: Series) -> Estimate | Absent:
     n = series.values.size
-    value = float(series.values.std(ddof=1)) if n > 1 else 0.0
+    if n < 2:  # noqa: PLR2004  (a spread needs two)
+        return Absent("a standard deviation needs 2 requests, there is 1", n)
+    value = float(series.values.std(ddof=1))
     return Estimate(value, n, None, "a standard deviation is given without an interval")
 
 
@@ -225,7 +227,10 @@ def outcome_of(seen: Observation, values: Numbers, needs: str) -> Outcome:
 def _outcome(seen: Observation, series: Series, needs: str, estimator: Estimator) -> Outcome:
     if series.values.size == 0:
         return lacking(seen, needs)
-    return value_of(estimator(series), "requests", int(np.isinf(series.ordered).sum()))
+    found = estimator(series)
+    if isinstance(found, Absent):
+        return found
+    return value_of(found, "requests", int(np.isinf(series.ordered).sum()))
 
 
 def value_of(estimate: Estimate, over: str, infinite: int = 0) -> Outcome:

@@ -16,7 +16,11 @@ from accelbench.harness.metrics.applies import (
 from accelbench.harness.metrics.latency import e2e_response, itl_request, ttft_response
 from accelbench.harness.metrics.observation import Flags, Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
-from accelbench.harness.metrics.throughput import NO_LENGTH, tokens_per_second
+from accelbench.harness.metrics.throughput import (
+    NO_LENGTH,
+    rate_over_slices,
+    tokens_per_second,
+)
 from accelbench.harness.schema.trace import ServiceLevel
 from accelbench.harness.statistics.intervals import percentile
 
@@ -79,7 +83,8 @@ def attainment(seen: Observation) -> Outcome:
     blind = _blind(seen)
     if blind:
         return Absent(blind, due)
-    return Value(float((meets_slo(seen) & seen.requests.due_inside).sum()) / due, due)
+    met = int((meets_slo(seen) & seen.requests.due_inside).sum())
+    return Value(met / due, due, reason="the interval of a share is taken over trials")
 
 
 @metric(
@@ -98,8 +103,8 @@ def goodput_requests(seen: Observation) -> Outcome:
     blind = _blind(seen)
     if blind:
         return Absent(blind)
-    met = int((meets_slo(seen) & seen.requests.finished).sum())
-    return Value(met / seen.length_s, met)
+    met = meets_slo(seen) & seen.requests.finished
+    return rate_over_slices(seen, seen.requests.done[met], None, "requests within the level")
 
 
 @metric(
@@ -133,6 +138,8 @@ def goodput_tokens(seen: Observation) -> Outcome:
 def goodput_tokens_paper(seen: Observation) -> Outcome:
     """Equation 6 with the population percentile that it prints."""
     margin = tail_ratio_censored(seen)
+    if isinstance(margin, Absent) and margin.n == 0 and seen.requests.due_inside.any():
+        return margin
     if isinstance(margin, Value) and margin.value <= 1:
         return _token_rate(seen, seen.requests.ok)
     return _token_rate(seen, np.zeros_like(seen.requests.ok))
@@ -186,7 +193,8 @@ def _token_rate(seen: Observation, chosen: Flags) -> Outcome:
     if isinstance(raw, Absent):
         return raw
     tokens = int(seen.streams.inside[chosen].sum())
-    return Value(tokens / seen.length_s, tokens)
+    reason = "its tokens are counted by request, not over time, so there is no interval"
+    return Value(tokens / seen.length_s, tokens, reason=reason)
 
 
 def _blind(seen: Observation) -> str | None:

@@ -37,7 +37,7 @@ def requests_per_second(seen: Observation) -> Outcome:
     if seen.length_ns == 0:
         return NO_LENGTH
     finished = seen.requests.finished
-    return _over_slices(seen, seen.requests.done[finished], None, "requests")
+    return rate_over_slices(seen, seen.requests.done[finished], None, "requests")
 
 
 @metric(
@@ -57,7 +57,7 @@ def samples_per_second(seen: Observation) -> Outcome:
     if isinstance(samples, Absent):
         return samples
     finished = seen.requests.finished
-    return _over_slices(
+    return rate_over_slices(
         seen, seen.requests.done[finished], seen.requests.samples[finished], "requests"
     )
 
@@ -130,19 +130,26 @@ def decode_throughput(seen: Observation) -> Outcome:
     return _rate(seen, seen.output_tokens, seen.requests.prefill_end, seen.requests.done)
 
 
-def _over_slices(seen: Observation, at: Numbers, amounts: Numbers | None, what: str) -> Outcome:
-    """The rate of what was done at these times, its interval over equal slices of the window."""
-    place = np.minimum((at / seen.length_ns * SLICES).astype(np.int64), SLICES - 1)
-    by_slice = np.bincount(place, weights=amounts, minlength=SLICES)
-    return _rate_of(by_slice, seen.length_s, at.size, what)
-
-
 def _rate_of(by_slice: Numbers | Integers, length_s: float, n: int, what: str) -> Outcome:
     value = float(by_slice.sum()) / length_s
     if n < FEWEST:
         return Value(value, n, reason=f"an interval of a rate needs {FEWEST} {what}, there are {n}")
     found = rate_interval(by_slice.astype(np.float64), length_s / SLICES)
     return value_of(replace(found, value=value, n=n), "samples")
+
+
+def rate_over_slices(seen: Observation, at: Numbers, amounts: Numbers | None, what: str) -> Outcome:
+    """The rate of what was done at these times, its interval over equal slices of the window.
+
+    Args:
+        seen: The trial, whose window has a length.
+        at: Times in the window, ns.
+        amounts: What was done at each; None for one.
+        what: What is counted, for the reason.
+    """
+    place = np.minimum((at / seen.length_ns * SLICES).astype(np.int64), SLICES - 1)
+    by_slice = np.bincount(place, weights=amounts, minlength=SLICES)
+    return _rate_of(by_slice, seen.length_s, at.size, what)
 
 
 def sum_over(values: Numbers, chosen: Flags, what: str) -> Outcome:

@@ -1,11 +1,14 @@
 """A pilot says how many trials and requests a precision takes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from accelbench.harness.bundle.planning import plan_cell
 from accelbench.harness.bundle.summary import read_bundle
+
+NOW, LATER = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:05+00:00"
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +27,23 @@ def test_twice_the_precision_takes_four_times_the_trials(bundle) -> None:
 
 
 def test_requests_are_traded_against_trials_where_they_vary(bundle) -> None:
-    """For a mean over requests; a percentile or a rate has no such mix."""
-    mix = plan_cell(bundle, "stream", "e2e.service.mean", 1e-3).cheapest
+    """For a mean over requests on a wall clock; a percentile or a rate has no such mix."""
+    records = tuple(
+        replace(record, clock="wall", started_utc=NOW, finished_utc=LATER)
+        for record in bundle.records
+    )
+    measured = replace(bundle, records=records)
+    mix = plan_cell(measured, "stream", "e2e.service.mean", 1e-3).cheapest
     assert mix is not None
     assert mix.trials >= 2
     assert mix.requests >= 1
-    assert plan_cell(bundle, "stream", "e2e.service.p99", 1e-2).cheapest is None
-    assert plan_cell(bundle, "stream", "tp.requests", 1e-2).cheapest is None
+    assert plan_cell(measured, "stream", "e2e.service.p99", 1e-2).cheapest is None
+    assert plan_cell(measured, "stream", "tp.requests", 1e-2).cheapest is None
+
+
+def test_simulated_seconds_are_not_weighed_against_those_of_a_session(bundle) -> None:
+    """They are on another clock, so there is no cheapest mix."""
+    assert plan_cell(bundle, "stream", "e2e.service.mean", 1e-3).cheapest is None
 
 
 def test_what_a_cell_lacks_is_told(bundle) -> None:

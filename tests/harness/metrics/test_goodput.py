@@ -142,3 +142,25 @@ def test_a_window_without_length_has_no_goodput(make_trace: MakeTrace) -> None:
     found = measure(make_trace(0, level(e2e_s=1), requests=[request("a", 0, 0)]), None)
     assert found["goodput.requests"].reason == "the window has no length"
     assert found["slo.attainment"].value == 1
+
+
+def test_the_printed_goodput_is_absent_where_no_end_is_told(make_trace: MakeTrace) -> None:
+    """A tail that nobody can tell is no tail within the level, nor one beyond it."""
+    rows = [{"id": "a", "due": 0, "sent": 0, "status": "ok", "output_tokens": 1}]
+    tokens = [{"id": "a", "at": 1, "count": 1}]
+    found = measure(make_trace(10, level(e2e_s=1), requests=rows, tokens=tokens), None)
+    assert found["goodput.tokens_paper"].reason == (
+        "no request that was due in the window tells its end-to-end time"
+    )
+
+
+def test_request_goodput_has_an_interval_over_the_window(make_trace: MakeTrace) -> None:
+    """From a hundred requests on; shares and tokens say why they have none."""
+    rows = [
+        {"id": str(k), "due": k / 20, "sent": k / 20, "done": k / 20 + 0.04, "status": "ok"}
+        for k in range(199)
+    ]
+    found = measure(make_trace(10, level(e2e_s=1), requests=rows), None)
+    rate = found["goodput.requests"]
+    assert rate.interval.low <= rate.value == found["tp.requests"].value <= rate.interval.high
+    assert found["slo.attainment"].reason == "the interval of a share is taken over trials"

@@ -194,3 +194,15 @@ def test_queue_prefill_and_decode_add_up(make_trace: MakeTrace, values: Values) 
     assert parts == pytest.approx([0.5, 0.75, 1.75])
     assert sum(parts) == pytest.approx(found["e2e.response.mean"])
     assert found["itl.mean_paper"] is None
+
+
+def test_spread_and_worst_case_of_a_latency(make_trace: MakeTrace) -> None:
+    """One request has a largest value and no spread."""
+    found = measure(make_trace(requests=[request("a", 0, 0, 2)]), None)
+    assert found["e2e.service.max"].value == 2
+    assert found["e2e.service.std"].value is None
+    assert found["e2e.service.std"].reason == "a standard deviation needs 2 requests, there is 1"
+    rows = [request("a", 0, 0, 2), request("b", 0, 0, 4)]
+    assert measure(make_trace(requests=rows), None)["e2e.service.std"].value == pytest.approx(
+        2**0.5
+    )
