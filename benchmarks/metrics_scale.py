@@ -1,7 +1,7 @@
 """Time and memory of all metrics of one large trace, each run in a process of its own.
 
 Makes a trace of an open loop (Poisson arrivals, exponential time to first token, gaps of about
-20 ms), token arrivals in time order in Parquet as the harness records them, then measures it.
+20 ms; a service level, two phases a request, a KV layout and a power meter), token arrivals in time order in Parquet as the harness records them, then measures it.
 What is timed is a whole `accelbench metrics` (start of Python, reading and computing), and for a
 trace of ten thousand requests also the same work in a process that has everything imported.
 
@@ -25,7 +25,14 @@ import pyarrow.parquet as pq
 from accelbench.harness.bundle.trace_files import read_trace, write_trace
 from accelbench.harness.metrics.catalogue import measure
 from accelbench.harness.schema.recorder import table_of
-from accelbench.harness.schema.trace import TABLES, Arrivals, ServiceLevel, Trace, TraceHead
+from accelbench.harness.schema.trace import (
+    TABLES,
+    Arrivals,
+    KvLayout,
+    ServiceLevel,
+    Trace,
+    TraceHead,
+)
 
 _RATE_PER_S = 100.0
 _CHUNK = 10_000
@@ -51,15 +58,8 @@ def make_trace(folder: Path, requests: int, tokens: int) -> None:
         "queue_exit_ns": due,
         "prefill_end_ns": first,
     }
-    rows = pa.table(
-        [
-            pa.array(columns[field.name], type=field.type)
-            if field.name in columns
-            else pa.nulls(requests, field.type)
-            for field in TABLES["requests"]
-        ],
-        schema=TABLES["requests"],
-    )
+    rows = _table("requests", columns, requests)
+    phases = _phases(ids, due, first, done)
     samples = [
         {
             "probe": "meter",
@@ -77,9 +77,39 @@ def make_trace(folder: Path, requests: int, tokens: int) -> None:
         evidence="measured",
         window_ns=(0, end),
         slo=ServiceLevel(ttft_s=0.5, itl_s=0.05),
+        precision="fp8",
         arrivals=Arrivals("poisson", _RATE_PER_S),
+        kv=KvLayout(32, 8, 128, 2.0, 16),
     )
-    write_trace(Trace(head, {"requests": rows, "samples": table_of("samples", samples)}), folder)
+    tables = {"requests": rows, "phases": phases, "samples": table_of("samples", samples)}
+    write_trace(Trace(head, tables), folder)
+
+
+def _phases(ids: pa.Array, due: np.ndarray, first: np.ndarray, done: np.ndarray) -> pa.Table:
+    """A prefill and a decode phase for each request, with its FLOPs and bytes."""
+    draw, size = np.random.default_rng(3), len(ids)
+    kinds = pa.array(np.repeat(["prefill", "decode"], size))
+    columns = {
+        "name": kinds,
+        "kind": kinds,
+        "start_ns": np.concatenate([due, first]),
+        "end_ns": np.concatenate([first, done]),
+        "request": pa.concat_arrays([ids, ids]),
+        "flops": draw.uniform(1e9, 2e9, 2 * size),
+        "bytes": draw.uniform(1e8, 2e8, 2 * size),
+    }
+    return _table("phases", columns, 2 * size)
+
+
+def _table(name: str, columns: dict[str, object], size: int) -> pa.Table:
+    """The columns that are given; the others are null."""
+    arrays = [
+        pa.array(columns[field.name], type=field.type)
+        if field.name in columns
+        else pa.nulls(size, field.type)
+        for field in TABLES[name]
+    ]
+    return pa.table(arrays, schema=TABLES[name])
 
 
 def _write_tokens(path: Path, ids: pa.Array, first: np.ndarray, tokens: int) -> np.ndarray:
@@ -127,7 +157,8 @@ def _in_time_order(
 
 def commanded(folder: Path) -> str:
     """Wall time, processor time and peak memory of one `accelbench metrics`, in words."""
-    command = [sys.executable, "-m", "accelbench.cli.main", "metrics", str(folder), "--json"]
+    words = ["metrics", str(folder), "--json", "--platform", "b200_paper"]
+    command = [sys.executable, "-m", "accelbench.cli.main", *words]
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -22,7 +22,7 @@ HEAD_FILE = "trace.json"
 LARGE = ("tokens",)
 """Tables that are read in parts."""
 
-_PART_ROWS = 1 << 20
+_PART_ROWS = 1 << 17
 
 
 def write_trace(trace: Trace, folder: Path) -> None:

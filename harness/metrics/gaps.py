@@ -77,11 +77,20 @@ class _Pool:
 
     def hits(self, most_ns: float) -> npt.NDArray[np.float64]:
         """By slice, gaps of at most so many ns, and gaps below it: ties tell them apart."""
-        within = [np.count_nonzero(part <= most_ns) for part in self._parts()]
-        below = [np.count_nonzero(part < most_ns) for part in self._parts()]
         zeros = self.gaps.zeros
-        found = [np.asarray(within) + zeros, np.asarray(below) + (zeros if most_ns > 0 else 0)]
-        return np.stack(found).astype(np.float64)
+        within = np.asarray([np.count_nonzero(part <= most_ns) for part in self._parts()])
+        below, zeros_below = within, zeros if most_ns > 0 else 0 * zeros
+        if self._holds(most_ns):
+            below = np.asarray([np.count_nonzero(part < most_ns) for part in self._parts()])
+        return np.stack([within + zeros, below + zeros_below]).astype(np.float64)
+
+    def _holds(self, gap_ns: float) -> bool:
+        """Whether a gap between arrivals is of just this length."""
+        if not gap_ns.is_integer() or self.gaps.ns.size == 0:
+            return False
+        exact = self.ordered.dtype.type(gap_ns)
+        place = int(np.searchsorted(self.ordered, exact))
+        return place < self.ordered.size and bool(self.ordered[place] == exact)
 
     def sums(self) -> npt.NDArray[np.float64]:
         """By slice, the sum of its gaps, ns."""
@@ -105,11 +114,12 @@ class _Pool:
 def _percentile(pool: _Pool, percent: int) -> Estimate:
     """A percentile; its interval is read off at the shares between which it truly lies."""
     value, n = pool.percentile(percent), pool.gaps.count
+    wider = wider_percent(percent)
     share = share_interval(
         pool.hits(value),
         pool.in_slice.astype(np.float64),
         percent,
-        wider=pool.hits(pool.percentile(wider_percent(percent))),
+        wider=None if wider == percent else pool.hits(pool.percentile(wider)),
         of="gaps",
     )
     if share.bounds is None:

@@ -192,8 +192,7 @@ class _Pass:
         if not known.all():
             part, place, inside = part.only(known), place[known], inside[known]
         if part.at.size:
-            self._requests(part, inside)
-            self._keep_gaps(part, place)
+            self._requests(part, inside, place)
 
     def result(self) -> Streams:
         """All of it, times from the window's start."""
@@ -214,32 +213,39 @@ class _Pass:
         share = (at - self._start) / length * SLICES
         return np.clip(share, 0, SLICES - 1).astype(np.int64)
 
-    def _requests(self, part: _Arrivals, inside: Flags) -> None:
-        """Counts by request; the gaps that follow need the order that this leaves in place."""
-        self._count += _tally(part.request, part.count, self._count.size)
-        self._inside += _tally(part.request[inside], part.count[inside], self._count.size)
-        if part.reasoning.any():
-            taken = part.reasoning
-            self._reasoning += _tally(part.request[taken], part.count[taken], self._count.size)
-
-    def _keep_gaps(self, part: _Arrivals, place: Integers) -> None:
-        """The gap before each arrival of a wanted request, in order of arrival."""
+    def _requests(self, part: _Arrivals, inside: Flags, place: Integers) -> None:
+        """What is kept for each request, and the gap before each arrival."""
         order = _by_request(part.request)
         request, at = part.request[order], part.at[order]
         begins = np.flatnonzero(np.diff(request, prepend=-1))
         starting = request[begins]
+        self._add_up(part, inside, order, begins, starting)
         before = np.empty_like(at)
         before[1:] = at[:-1]
         before[begins] = self._last[starting]
-        unseen = starting[self._first[starting] == _NEVER]
-        self._first[unseen] = at[begins][self._first[starting] == _NEVER]
-        ends = np.append(begins[1:], request.size) - 1
-        self._last[starting] = at[ends]
+        new = self._first[starting] == _NEVER
+        self._first[starting[new]] = at[begins][new]
+        self._last[starting] = at[np.append(begins[1:], request.size) - 1]
         gap = np.empty_like(at)
         gap[order] = np.where(before == _NEVER, -1, at - before)
+        self._keep_gaps(part, gap, place)
+
+    def _add_up(
+        self, part: _Arrivals, inside: Flags, order: Integers, begins: Integers, starting: Integers
+    ) -> None:
+        """Tokens of each request, in all, in the window, and of reasoning."""
+        count = part.count[order]
+        self._count[starting] += np.add.reduceat(count, begins)
+        self._inside[starting] += np.add.reduceat(count * inside[order], begins)
+        if part.reasoning.any():
+            self._reasoning[starting] += np.add.reduceat(count * part.reasoning[order], begins)
+
+    def _keep_gaps(self, part: _Arrivals, gap: Integers, place: Integers) -> None:
+        """The gaps of wanted requests, in order of arrival."""
         wanted = self._wanted[part.request]
         together = wanted & (part.count > 1)
-        self._zeros += _tally(place[together], part.count[together] - 1)
+        if together.any():
+            self._zeros += _tally(place[together], part.count[together] - 1)
         kept = wanted & (gap >= 0)
         self._in_slice += np.bincount(place[kept], minlength=SLICES)
         self._append(gap[kept])
@@ -256,15 +262,19 @@ class _Pass:
 def _by_request(request: Integers) -> Integers:
     """The order that puts arrivals of one request together, each in time order.
 
-    Number and place are packed into one integer, because numpy sorts plain integers many times
-    faster than it finds the order of a sort.
+    Number and place are packed into one integer, as small a one as holds both, because numpy
+    sorts plain integers many times faster than it finds the order of a sort.
     """
     bits = max(int(request.size - 1).bit_length(), 1)
-    packed = (request << bits) | np.arange(request.size)
+    narrow = int(request.max()).bit_length() + bits <= 32  # noqa: PLR2004  (bits of a uint32)
+    packed: npt.NDArray[Any] = (request << bits) | np.arange(request.size)
+    if narrow:
+        packed = packed.astype(np.uint32)
     packed.sort()
-    return packed & ((1 << bits) - 1)
+    order: Integers = (packed & ((1 << bits) - 1)).astype(np.int64)
+    return order
 
 
-def _tally(place: Integers, amount: Integers, size: int = SLICES) -> Integers:
-    """The sum of the amounts at each place, exact below 2^53."""
-    return np.bincount(place, weights=amount, minlength=size).astype(np.int64)
+def _tally(place: Integers, amount: Integers) -> Integers:
+    """The sum of the amounts in each slice, exact below 2^53."""
+    return np.bincount(place, weights=amount, minlength=SLICES).astype(np.int64)

@@ -31,8 +31,8 @@ def test_percentiles_are_those_of_numpy(ns: list[int], zeros: int, percent: int)
     everything = [*ns, *([0] * zeros)]
     if everything:
         assert pool.percentile(percent) == pytest.approx(np.percentile(everything, percent))
-        assert pool.hits(500_000)[0].sum() == sum(gap <= 500_000 for gap in everything)
-        assert pool.hits(500_000)[1].sum() == sum(gap < 500_000 for gap in everything)
+        assert pool.hits(500_000.0)[0].sum() == sum(gap <= 500_000 for gap in everything)
+        assert pool.hits(500_000.0)[1].sum() == sum(gap < 500_000 for gap in everything)
         assert pool.sums().sum() == sum(ns)
         if len(everything) > 1:
             assert pool.variance() == pytest.approx(np.var(everything, ddof=1))
