@@ -19,8 +19,8 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.load.engines import DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import (
-    Prompt,
     Quality,
     Readiness,
     Session,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
-from accelbench.harness.schema.protocols import Prompt, Training, WorkloadBuilder
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Training, WorkloadBuilder
 
 FLOPS_COUNTING = (
     "analytic, from the operator graph: matrix products, convolutions and attention, two for a"

@@ -20,7 +20,8 @@ from accelbench.harness.load.engines import (
     TrainingEngine,
 )
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Prompt, Samples, Work, WorkloadBuilder
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Samples, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
 from accelbench.harness.schema.trace import Target

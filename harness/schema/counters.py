@@ -25,6 +25,12 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # serving
         "kv.allocated": ("byte", "gauge: memory reserved for keys and values"),
         "kv.used": ("byte", "gauge: memory of keys and values that hold tokens"),
+        "kv.usage": ("1", "gauge: share of the blocks of keys and values that is in use"),
+        "prefix_cache.queried": ("token", "prompt tokens looked up in a prefix cache"),
+        "prefix_cache.hit": ("token", "of these, found in it"),
+        "preemptions": ("1", "times a running request was put back to make room"),
+        "requests.running": ("1", "gauge: requests in the engine's batch"),
+        "requests.waiting": ("1", "gauge: requests in the engine's queue"),
         "speculation.drafted": ("token", "tokens that a draft proposed"),
         "speculation.accepted": ("token", "proposed tokens that were kept"),
         "moe.expert_tokens": ("token", "tokens that an expert was given; scope: the expert"),
@@ -57,7 +63,14 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cpu.involuntary_switches": ("1", "times the engine had to yield its processor"),
         "cpu.engine_time": ("s", "processor time of the engine in which it had to yield"),
         "clock.step": ("s", "how far the machine's time of day was set in the window"),
+        # the load generator
         "generator.error": ("s", "calibrated error of the load generator at this rate"),
+        "generator.processes": ("1", "processes that sent the load"),
+        "generator.cpu_time": ("s", "processor time of a dispatcher in its run; scope: its number"),
+        "generator.cpu_share": ("1", "share of a processor that a dispatcher used while it ran"),
+        "generator.stamp_lag": ("s", "p99 of the time from the arrival of bytes to their reading"),
+        "generator.connections": ("1", "connections that were opened in the window"),
+        "generator.resends": ("1", "requests sent again because an idle connection had closed"),
     }
 )
 """Unit and meaning of each, by name."""

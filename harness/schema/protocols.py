@@ -15,6 +15,7 @@ from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
+from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.record import ClockName, Evidence, Record
 from accelbench.harness.schema.recorder import Clock, Recorder
 from accelbench.harness.schema.rules import Rules
@@ -52,23 +53,6 @@ class Quality:
     split: str
     value: float
     n: int
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A request to a generating model.
-
-    Attributes:
-        id: Unique in the trial.
-        text: The words, for people.
-        tokens: What the model is given.
-        output_tokens: Tokens to generate, exactly.
-    """
-
-    id: str
-    text: str
-    tokens: tuple[int, ...]
-    output_tokens: int
 
 
 class Samples(Protocol):
@@ -137,6 +121,12 @@ class WorkloadBuilder(Protocol):
     def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
         """`count` requests (task "generate")."""
 
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """A request for each of a recorded trace, with its lengths and its shared beginnings.
+
+        What the model cannot take is cut; the caller tells by comparing.
+        """
+
     def training(self, model: Any, batch_size: int, seed: int) -> Training:
         """A training run of this model (trainable families only)."""
 
@@ -170,12 +160,14 @@ class Work:
         rules: Warm-up and the like.
         seed: Seed of whatever the trial draws.
         artifacts: Folder for files worth keeping, such as trained weights.
+        tell: Takes news of the trial while it runs, plain data for people.
     """
 
     scenario: Scenario
     rules: Rules
     seed: int
     artifacts: Path
+    tell: Callable[[Mapping[str, Plain]], None] = lambda _: None
 
 
 class Session(Protocol):

@@ -11,6 +11,7 @@ from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.trace import (
     TABLES,
     TIME_COLUMN,
+    Arrivals,
     KvLayout,
     Meter,
     ServiceLevel,
@@ -75,6 +76,7 @@ class Recorder:
         self._meters: dict[str, Meter] = {}
         self._kv: KvLayout | None = None
         self._slo: ServiceLevel | None = None
+        self._arrivals: Arrivals | None = None
 
     def open_window(self) -> None:
         """The measurement begins now."""
@@ -83,6 +85,10 @@ class Recorder:
     def close_window(self) -> None:
         """The measurement ends now."""
         self._end_ns = self.now_ns()
+
+    def window(self, start_ns: int, end_ns: int) -> None:
+        """The measurement was from then to then, found out afterwards."""
+        self._start_ns, self._end_ns = start_ns, end_ns
 
     def request(
         self,
@@ -100,8 +106,12 @@ class Recorder:
         queue_exit_ns: int | None = None,
         prefill_end_ns: int | None = None,
         asked_output_tokens: int | None = None,
+        query: str | None = None,
     ) -> None:
-        """One request, batch or training step, whatever became of it."""
+        """One request, batch or training step, whatever became of it.
+
+        Samples of one query of a multi-stream load share its id, `query`.
+        """
         self._rows["requests"].append(
             (
                 id,
@@ -117,6 +127,7 @@ class Recorder:
                 queue_exit_ns,
                 prefill_end_ns,
                 asked_output_tokens,
+                query,
             )
         )
 
@@ -142,9 +153,17 @@ class Recorder:
             (name, kind, start_ns, end_ns, request, device, stream, flops, moved)
         )
 
-    def counter(self, name: str, value: float, unit: str, scope: str = "process") -> None:
-        """The value of a counter now."""
-        self._rows["counters"].append((name, self.now_ns(), value, unit, scope))
+    def counter(
+        self,
+        name: str,
+        value: float,
+        unit: str,
+        scope: str = "process",
+        at_ns: int | None = None,
+    ) -> None:
+        """The value of a counter, now or at a time."""
+        at = self.now_ns() if at_ns is None else at_ns
+        self._rows["counters"].append((name, at, value, unit, scope))
 
     def evaluation(self, metric: str, split: str, value: float, n: int) -> None:
         """A quality figure, known now, over `n` samples."""
@@ -161,6 +180,10 @@ class Recorder:
     def service_level(self, slo: ServiceLevel | None) -> None:
         """What requests are held to."""
         self._slo = slo
+
+    def arrivals(self, arrivals: Arrivals) -> None:
+        """The schedule that requests were due by."""
+        self._arrivals = arrivals
 
     def kv(self, layout: KvLayout | None) -> None:
         """How the model keeps keys and values."""
@@ -191,6 +214,7 @@ class Recorder:
             precision=precision,
             kv=self._kv,
             slo=self._slo,
+            arrivals=self._arrivals,
         )
         return Trace(head, {name: _table(name, rows) for name, rows in self._rows.items() if rows})
 

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from accelbench.harness.schema.arrivals import ArrivalProcess, Bursts, Constant, Gamma, Poisson
 from accelbench.harness.schema.trace import ServiceLevel
 
 
 @dataclass(frozen=True)
 class Offline:
     """All work is there at the start and is done in batches.
+
+    An engine that makes its own batches is given at most `batch_size` requests at once, the next
+    as soon as one is done.
 
     Attributes:
         batch_size: Samples in a batch.
@@ -42,6 +46,83 @@ class SingleStream:
 
 
 @dataclass(frozen=True)
+class MultiStream:
+    """One query of several samples at a time; the next is due when all of them are done.
+
+    Attributes:
+        streams: Samples in a query.
+        queries: Queries in the measured window.
+        slo: The service level that each sample is held to, or None.
+    """
+
+    kind: Literal["multi_stream"]
+    streams: int
+    queries: int
+    slo: ServiceLevel | None = None
+
+    def __post_init__(self) -> None:
+        _positive(streams=self.streams, queries=self.queries)
+        _level(self.slo)
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """A fixed number of users; the next request of each is due when the one before is done.
+
+    The users go on until all requests of the window are done, so that its last ones are served
+    under the same load; what they ask for after it is kept in the trace, outside the window.
+
+    Attributes:
+        concurrency: Users.
+        requests: Requests in the measured window.
+        slo: The service level that requests are held to, or None.
+    """
+
+    kind: Literal["closed_loop"]
+    concurrency: int
+    requests: int
+    slo: ServiceLevel | None = None
+
+    def __post_init__(self) -> None:
+        _positive(concurrency=self.concurrency, requests=self.requests)
+        _level(self.slo)
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """Requests arrive by a schedule made beforehand, however the server fares.
+
+    Attributes:
+        arrivals: The process that the schedule is drawn from.
+        requests: Requests in the measured window; None for all that the process has, where it
+            has an end of its own.
+        slo: The service level that requests are held to, or None.
+        tail: Requests that follow those of the window by the same process, so that its last ones
+            are served under load.
+        max_in_flight: Most requests that may be on their way at once; what is due beyond it
+            waits and is sent late. None for no limit.
+    """
+
+    kind: Literal["open_loop"]
+    arrivals: ArrivalProcess
+    requests: int | None
+    slo: ServiceLevel | None = None
+    tail: int = 0
+    max_in_flight: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.requests is not None:
+            _positive(requests=self.requests)
+        elif isinstance(self.arrivals, Constant | Poisson | Gamma | Bursts):
+            raise ValueError(f"{self.arrivals.kind} arrivals have no end: give requests")
+        if self.max_in_flight is not None:
+            _positive(max_in_flight=self.max_in_flight)
+        if self.tail < 0:
+            raise ValueError(f"tail must not be negative, got {self.tail}")
+        _level(self.slo)
+
+
+@dataclass(frozen=True)
 class TrainToTarget:
     """Training from scratch until an evaluation meets the target, or the epochs are used up.
 
@@ -62,7 +143,7 @@ class TrainToTarget:
         _positive(batch_size=self.batch_size, max_epochs=self.max_epochs)
 
 
-Scenario: TypeAlias = Offline | SingleStream | TrainToTarget
+Scenario: TypeAlias = Offline | SingleStream | MultiStream | ClosedLoop | OpenLoop | TrainToTarget
 
 
 def _level(slo: ServiceLevel | None) -> None:

@@ -31,6 +31,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 ("queue_exit_ns", _INT),
                 ("prefill_end_ns", _INT),
                 ("asked_output_tokens", _INT),
+                ("query", _TEXT),
             ]
         ),
         "tokens": pa.schema([("id", _TEXT), ("at_ns", _INT), ("count", _INT), ("kind", _TEXT)]),
@@ -155,7 +156,7 @@ class Arrivals:
 
     Attributes:
         process: E.g. "poisson", "constant", "gamma", "replay".
-        rate_per_s: Mean rate of the schedule, requests a second; None where it has no one rate.
+        rate_per_s: Mean rate of the process, requests a second; None where it has no one rate.
     """
 
     process: str

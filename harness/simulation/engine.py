@@ -9,7 +9,8 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Prompt, Quality, Task, Work, WorkloadBuilder
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Quality, Task, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
 from accelbench.harness.schema.scenario import Offline, Scenario, TrainToTarget
 from accelbench.harness.simulation.cost import (

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain, file_digest
-from accelbench.harness.schema.protocols import Prompt, Samples, Training
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Samples, Training
 from accelbench.harness.schema.trace import KvLayout
 from accelbench.suites.workloads import pretrained
 from accelbench.suites.workloads.extras import require

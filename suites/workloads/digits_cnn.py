@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Prompt, Quality, Training
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Quality, Training
 from accelbench.harness.schema.trace import KvLayout
 from accelbench.suites.workloads.extras import require
 

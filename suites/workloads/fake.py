@@ -9,7 +9,8 @@ from typing import Any, Literal
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import Operator, OpGraph
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Prompt, Quality, Training
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Quality, Training
 from accelbench.harness.schema.trace import KvLayout
 
 

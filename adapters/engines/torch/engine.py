@@ -10,7 +10,8 @@ import torch
 from accelbench.adapters.engines.torch.facts import format_of, model_facts
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Prompt, Quality, Task, Training
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Quality, Task, Training
 
 
 class TorchEngine:

@@ -17,7 +17,8 @@ from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.schema.decode import decode
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.platform import Platform
-from accelbench.harness.schema.protocols import Prompt, Quality, Task, Work
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Quality, Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget

@@ -12,7 +12,8 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
-from accelbench.harness.schema.protocols import Prompt, Task, Work
+from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget
