@@ -115,6 +115,13 @@ class WorkloadBuilder(Protocol):
             element_bytes: Size of an element, bytes.
         """
 
+    def export(self, folder: Path) -> Path:
+        """Where the model lies as a Hugging Face folder, tokenizer and all (task "generate").
+
+        Args:
+            folder: Takes the files unless the model lies in such a folder already.
+        """
+
     def samples(self) -> Samples:
         """The test inputs (task "classify")."""
 
