@@ -60,24 +60,44 @@ def compose_suite(name: str, overrides: Sequence[str]) -> list[Cell]:
         UnknownName: No such suite or preset.
         ConfigError: A key, value or type is wrong, or no cell has an overridden key.
     """
-    suite = read_suite(name)
-    wanted = list(wanted_cells(suite))
+    return compose_cells(f"suite {name!r}", list(wanted_cells(read_suite(name))), overrides)
+
+
+def compose_cells(name: str, wanted: Sequence[WantedCell], overrides: Sequence[str]) -> list[Cell]:
+    """These cells under the user's overrides.
+
+    Args:
+        name: What asks for them, for error messages.
+        wanted: The cells.
+        overrides: As for `compose_suite`.
+
+    Raises:
+        UnknownName, ConfigError: As `compose_suite`.
+    """
     asked = [_parse(text) for text in overrides]
     used: set[str] = set()
     cells = []
     with initialize_config_module("accelbench.conf", job_name="accelbench", version_base="1.3"):
         for cell in wanted:
+            if not _makes_sense(cell, asked):
+                continue
             config, applied = _composed(cell, asked)
             used |= applied
             cells.append(cell_of(cell.name, config, cell.weights_from))
     for override in asked:
         if override.text not in used:
             raise ConfigError(
-                f"no cell of suite {name!r} has the key {override.key!r}",
+                f"no cell of {name} has the key {override.key!r}",
                 where=override.text,
                 remedy=nearest(override.key, sorted(_keys(cells))),
             )
     return cells
+
+
+def _makes_sense(cell: WantedCell, asked: Sequence[_UserOverride]) -> bool:
+    """Whether the presets that are chosen are among those that the cell is for."""
+    chosen = {**cell.choose, **{o.key: str(o.value) for o in asked if o.is_choice}}
+    return all(chosen.get(group) in presets for group, presets in cell.only_with.items())
 
 
 def presets(group: str) -> list[str]:
@@ -169,14 +189,24 @@ def _known_presets(group: str) -> list[str]:
 
 
 def _set(config: DictConfig, key: str, value: object) -> bool:
-    """Sets a value if the configuration has its key; keys under `declare` are the user's own."""
+    """Sets a value if the configuration has its key; keys under `declare` are the user's own.
+
+    A mapping is merged into what is there, unless it says which of several kinds it is.
+    """
     parent = key.rpartition(".")[0]
     try:
         known = key.startswith("declare.") or (
             parent != "" and key.rpartition(".")[2] in (OmegaConf.select(config, parent) or ())
         )
         if known:
-            OmegaConf.update(config, key, value, force_add=key.startswith("declare."))
+            one_of_several = isinstance(value, Mapping) and "kind" in value
+            OmegaConf.update(
+                config,
+                key,
+                value,
+                merge=not one_of_several,
+                force_add=key.startswith("declare."),
+            )
     except (OmegaConfBaseException, TypeError) as error:
         raise ConfigError(str(error).splitlines()[0], where=key) from error
     return known

@@ -60,7 +60,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """The words as arguments; overrides may stand before and after options."""
     parser = _parser()
     args, rest = parser.parse_known_args(words)
-    if rest and (args.verb != "run" or any(word.startswith("-") for word in rest)):
+    if rest and (args.verb not in ("run", "load") or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         args.overrides = [*args.overrides, *rest]
@@ -91,6 +91,8 @@ def _campaigns(verbs: _Verbs) -> None:
     run.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="e.g. rules.trials=5")
     run.add_argument("--out", metavar="DIR", help="folder of the bundle; resumes an unfinished one")
 
+    _load(verbs)
+
     kinds = _verb(verbs, "list", "listing", "what there is")
     kinds.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
 
@@ -104,6 +106,34 @@ def _campaigns(verbs: _Verbs) -> None:
     metrics.add_argument(
         "--mlperf", action="store_true", help="give MLPerf's order statistics beside percentiles"
     )
+
+
+def _load(verbs: _Verbs) -> None:
+    """What measures a server that runs already."""
+    load = _verb(verbs, "load", "load", "measure any OpenAI-compatible server, no suite needed")
+    add = load.add_argument
+    add("overrides", metavar="KEY=VALUE", nargs="*", help="e.g. tracker=none")
+    add("--url", metavar="U", required=True, help="base address, with or without /v1")
+    add("--model", metavar="M", required=True, help="the name that the server knows it by")
+    how = load.add_mutually_exclusive_group(required=True)
+    how.add_argument("--rate", type=float, metavar="R", help="requests a second, open loop")
+    how.add_argument("--concurrency", type=int, metavar="C", help="users, closed loop")
+    add("--requests", type=int, required=True, metavar="N", help="requests in the window")
+    add("--prompt-tokens", type=int, default=128, metavar="P", help="about; exact with --tokenizer")
+    add("--max-tokens", type=int, default=64, metavar="T", help="tokens of each answer")
+    add("--arrival", default="poisson", metavar="A", help="poisson, constant or gamma:SHAPE")
+    add("--seed", type=int, default=1, metavar="S", help="of prompts and schedule")
+    add("--chat", action="store_true", help="use /v1/chat/completions")
+    add("--warmup", type=int, default=10, metavar="N", help="requests before the window")
+    add("--slo", metavar="L", help="service level, e.g. ttft=0.2,itl=0.05,e2e=3 in seconds")
+    add("--words", default="real", choices=("real", "random"), help="what prompts are made of")
+    add("--tokenizer", metavar="PATH", help="folder or tokenizer.json of the model")
+    add("--ignore-eos", action="store_true", help="ask for answers of full length (vLLM, SGLang)")
+    add("--max-in-flight", type=int, metavar="N", help="open loop: most requests at once")
+    add("--timeout", type=float, default=120.0, metavar="S", help="seconds for a request")
+    add("--processes", type=int, default=1, metavar="N", help="dispatchers that share the load")
+    add("--key-from", default="OPENAI_API_KEY", metavar="VAR", help="variable with the API key")
+    add("--out", metavar="DIR", help="folder of the bundle")
 
 
 def _bundles(verbs: _Verbs) -> None:

@@ -3,9 +3,24 @@
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from accelbench.harness.schema.record import Record
+from accelbench.harness.units import human
+
+_ROW_S = 2.0
+
+
+class _Loaded(NamedTuple):
+    """What was told of a running load."""
+
+    at_s: float
+    sent: int
+    ended: int
+    response_s: float
+
+
+_NOTHING = _Loaded(0.0, 0, 0, 0.0)
 
 
 class Progress:
@@ -28,6 +43,7 @@ class Progress:
         self._waited = False
         self._began = time.monotonic()
         self._times: dict[str, list[float]] = {}
+        self._loaded = _NOTHING
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Takes an event of the campaign."""
@@ -42,10 +58,13 @@ class Progress:
             self._waited = True
         elif kind == "trial_started":
             self._began = time.monotonic()
+            self._loaded = _NOTHING
             told = f"{self._place()} {event['cell']} trial {self._of(event)}{self._left()}"
             self._show(told)
         elif kind == "trial_finished":
             self._finished(event["record"])
+        elif kind == "load":
+            self._load(event)
         elif kind == "more":
             self._trials = {**self._trials, event["cell"]: event["trials"]}
             self._total += event["added"]
@@ -69,6 +88,26 @@ class Progress:
         self._line(
             f"[{self._done}/{self._total}] {record.cell} trial "
             f"{record.repeat + 1}/{self._trials[record.cell]}: {record.status}, {took:.1f} s{why}"
+        )
+
+    def _load(self, event: Mapping[str, Any]) -> None:
+        """A row every two seconds of a running load; rates and times are those since the last."""
+        now = _Loaded(time.monotonic(), event["sent"], event["ended"], event["response_s"])
+        before = self._loaded
+        if before is _NOTHING:
+            self._line(
+                f"{'time':>8} {'sent':>9} {'done':>9} {'failed':>7} {'open':>6} "
+                f"{'done/s':>8} {'response':>10}  of {event['planned']}"
+            )
+        elif now.at_s - before.at_s < _ROW_S:
+            return
+        self._loaded = now
+        passed, done = now.at_s - before.at_s, now.ended - before.ended
+        rate = f"{done / passed:.1f}" if before is not _NOTHING else "-"
+        mean = human((now.response_s - before.response_s) / done, "s") if done else "-"
+        self._line(
+            f"{now.at_s - self._began:>6.0f} s {now.sent:>9} {now.ended:>9} "
+            f"{event['bad']:>7} {now.sent - now.ended:>6} {rate:>8} {mean:>10}"
         )
 
     def _place(self) -> str:

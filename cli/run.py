@@ -4,6 +4,7 @@ import argparse
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -21,10 +22,27 @@ from accelbench.harness.schema.cell import Cell
 
 def command(args: argparse.Namespace) -> int:
     """Runs the campaign; the exit code says whether all is done and valid."""
-    cells = resolve(compose_suite(args.suite, args.overrides))
+    return measure(args.suite, compose_suite(args.suite, args.overrides), args.overrides, args)
+
+
+def measure(
+    suite: str, composed: Sequence[Cell], overrides: Sequence[str], args: argparse.Namespace
+) -> int:
+    """Runs a campaign of these cells to its bundle, and prints what came of it.
+
+    Args:
+        suite: The campaign's name.
+        composed: Its cells.
+        overrides: The user's overrides.
+        args: The command line: `argv`, `out` and `json`.
+
+    Returns:
+        The exit code.
+    """
+    cells = resolve(composed)
     _check_parts(list(cells.values()))
-    asked = ask(args.suite, cells, args.overrides, args.argv)
-    folder = Path(args.out) if args.out else _new_folder(args.suite, asked.id)
+    asked = ask(suite, cells, overrides, args.argv)
+    folder = Path(args.out) if args.out else _new_folder(suite, asked.id)
     progress = Progress({name: cell.rules.trials for name, cell in cells.items()})
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -32,7 +50,7 @@ def command(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         progress.close()
         print(
-            f"accelbench: interrupted; what is finished is kept; {_again(args, folder)}",
+            f"accelbench: interrupted; what is finished is kept; {_again(args.argv, folder)}",
             file=sys.stderr,
         )
         return 1
@@ -78,8 +96,10 @@ def _new_folder(suite: str, ident: str) -> Path:
     return Path("results/local") / f"{Path(suite).stem}-{stamp}-{ident[:6]}"
 
 
-def _again(args: argparse.Namespace, folder: Path) -> str:
-    words = ["accelbench", "run", args.suite, *args.overrides, "--out", str(folder)]
+def _again(argv: Sequence[str], folder: Path) -> str:
+    words = list(argv)
+    if "--out" not in words:
+        words += ["--out", str(folder)]
     return f"go on with: {shlex.join(words)}"
 
 

@@ -22,12 +22,14 @@ class CellEntry:
         set: Values by dotted key.
         sweep: Lists of values by dotted key or group; every combination is a cell.
         weights_from: The cell whose trained weights it uses.
+        only_with: By group, the presets with which it makes sense; with others it is left out.
     """
 
     choose: Mapping[str, str] = field(default_factory=dict)
     set: Mapping[str, Plain] = field(default_factory=dict)
     sweep: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
     weights_from: str | None = None
+    only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class WantedCell:
         choose: A preset for each group that is set.
         set: Values by dotted key.
         weights_from: As in the entry.
+        only_with: As in the entry.
     """
 
     name: str
     choose: Mapping[str, str]
     set: Mapping[str, Plain]
     weights_from: str | None
+    only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def suite_names() -> list[str]:
@@ -103,6 +107,7 @@ def wanted_cells(suite: Suite) -> Iterator[WantedCell]:
                 choose={**suite.choose, **entry.choose, **groups},
                 set={**entry.set, **keys},
                 weights_from=entry.weights_from,
+                only_with=entry.only_with,
             )
 
 

@@ -6,7 +6,7 @@ counters are their difference. What a system does not tell is left out.
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -144,7 +144,7 @@ class Moment:
         at_s: The moment, on the monotonic clock, seconds.
         utc_offset_s: The time of day less the monotonic clock, seconds.
         cpu: Processor time of the whole machine.
-        own_s: Processor seconds of this process and its children.
+        own_s: Processor seconds of this process, its children, and servers that it measures.
         engine_s: Processor seconds of the engine's process and its children.
         switches: Involuntary switches of the engine's living threads.
         waited_s: Seconds in which some task waited for a processor.
@@ -161,19 +161,20 @@ class Moment:
     throttles: int | None
 
 
-def moment(engine: int, roots: Roots = LINUX) -> Moment:
+def moment(engine: int, roots: Roots = LINUX, servers: Sequence[int] = ()) -> Moment:
     """The counters now.
 
     Args:
         engine: The engine's process.
         roots: Where the file system begins.
+        servers: Processes that belong to what is measured, whoever started them.
     """
     throttles = take(THROTTLES, lambda: _total(roots.texts(THROTTLES).values()))
     return Moment(
         at_s=time.monotonic(),
         utc_offset_s=_utc_offset_s(),
         cpu=cpu_times(roots),
-        own_s=tree_cpu_seconds(os.getpid()),
+        own_s=_own_seconds(servers),
         engine_s=tree_cpu_seconds(engine),
         switches=tree_involuntary_switches(engine, roots),
         waited_s=_waited_s(engine, roots),
@@ -223,6 +224,14 @@ def tree_pressure(pid: int, resource: str = "cpu", roots: Roots = LINUX) -> Fact
         return parse_pressure(roots.text(f"{groups_with(roots, '', name, pid)[0]}/{name}"))
 
     return take(f"{MOUNT}/<group>/{resource}.pressure", read)
+
+
+def _own_seconds(servers: Sequence[int]) -> float | None:
+    """Processor seconds of this process's tree, and of the trees of servers outside it."""
+    own = {process.pid for process in _tree(os.getpid())}
+    trees = [os.getpid(), *(pid for pid in servers if pid not in own)]
+    told = [seconds for pid in trees if (seconds := tree_cpu_seconds(pid)) is not None]
+    return sum(told) if told else None
 
 
 def _kernel_times(stat: str) -> tuple[float, float, float]:

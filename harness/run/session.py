@@ -1,6 +1,7 @@
 """A session from its parent's side: lock, worker, probe, time limit, one outcome a trial."""
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ def supervise(job: SessionJob, listen: Listen) -> None:
 
     Args:
         job: The job.
-        listen: Takes the events "waiting", "trial_started" and "trial_finished".
+        listen: Takes the events "waiting", "trial_started", "load" and "trial_finished".
 
     Raises:
         StorageError: The disk refused; the trial that was being done is lost, no other.
@@ -48,7 +49,7 @@ def _one_worker(job: SessionJob, waiting: list[int], listen: Listen) -> list[int
     log = _Log(Path(job.folder) / LOG)
     with Worker(job) as worker:
         began = _started(job, waiting[0], listen)
-        opened = _answer(worker, job.first.rules.time_limit_s, "opening the session")
+        opened = _answer(worker, job.first.rules.time_limit_s, "opening the session", listen)
         if opened["event"] != "opened":
             written = log.news()
             for number in waiting:
@@ -57,7 +58,8 @@ def _one_worker(job: SessionJob, waiting: list[int], listen: Listen) -> list[int
         for position, number in enumerate(waiting):
             if position:
                 began = _started(job, number, listen)
-            answer = {"facts": opened["facts"], **_watched_trial(job, number, worker)}
+            watched = _watched_trial(job, number, worker, _servers(opened), listen)
+            answer = {"facts": opened["facts"], **watched}
             _finished(job, number, answer, began, log.news(), listen)
             if answer["event"] == "gone":
                 return waiting[position + 1 :]
@@ -80,23 +82,30 @@ class _Log:
         return written
 
 
-def _watched_trial(job: SessionJob, number: int, worker: Worker) -> dict[str, Any]:
+def _servers(opened: Mapping[str, Any]) -> tuple[int, ...]:
+    """Processes of this machine that belong to the engine without being the worker's children."""
+    return tuple(opened["facts"].get("server_processes", ()))
+
+
+def _watched_trial(
+    job: SessionJob, number: int, worker: Worker, servers: tuple[int, ...], listen: Listen
+) -> dict[str, Any]:
     """One trial with its probe; what was watched is added to the trace of a finished one.
 
     A simulated clock knows nothing of this machine, so that nothing is watched there.
     """
     cell = job.cells[job.trials[number].cell]
     wall = registry.adapter(cell.adapter).clock == "wall"
-    before = moment(worker.pid) if wall else None
+    before = moment(worker.pid, servers=servers) if wall else None
     with ExitStack() as stack:
         watch: Watch | None = None
         if wall:
             watch = stack.enter_context(registry.probe(cell.probe).watch(worker.pid))
         worker.begin(number)
-        answer = _answer(worker, cell.rules.time_limit_s, "the trial")
+        answer = _answer(worker, cell.rules.time_limit_s, "the trial", listen)
     if answer["event"] != "done":
         return answer
-    counters = counters_between(before, moment(worker.pid)) if before else []
+    counters = counters_between(before, moment(worker.pid, servers=servers)) if before else []
     now_ns = WallClock().now_ns()
     readings = watch.readings() if watch else ()
     meter = watch.meter() if watch else None
@@ -111,10 +120,14 @@ def _watched_trial(job: SessionJob, number: int, worker: Worker) -> dict[str, An
     return answer
 
 
-def _answer(worker: Worker, limit_s: float, doing: str) -> dict[str, Any]:
-    """The worker's next event, or "gone" with the reason if there is none."""
+def _answer(worker: Worker, limit_s: float, doing: str, listen: Listen) -> dict[str, Any]:
+    """The worker's next event that is no news, or "gone" with the reason if there is none."""
+    until = time.monotonic() + limit_s
     try:
         event = worker.event(limit_s)
+        while event is not None and event["event"] == "load":
+            listen(event)
+            event = worker.event(max(0.0, until - time.monotonic()))
     except TimeoutError:
         worker.end()
         return {

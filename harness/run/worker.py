@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,7 @@ from accelbench.harness.foreign import foreign
 from accelbench.harness.run import registry
 from accelbench.harness.run.job import SessionJob, Trial
 from accelbench.harness.schema.decode import decode
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Adapter, Session, Task, Work
 from accelbench.harness.schema.recorder import Recorder
 
@@ -50,7 +52,7 @@ def _serve(job: SessionJob, commands: "queue.Queue[int]", events: TextIO) -> Non
             trial = job.trials[commands.get()]
             try:
                 with foreign("the engine failed"):
-                    do_trial(job, trial, adapter, session)
+                    do_trial(job, trial, adapter, session, lambda news: _tell(events, **news))
             except AccelbenchError as error:
                 _explain(error)
                 _tell(events, event="failed", code=_code(error), detail=str(error))
@@ -69,8 +71,21 @@ def task_of(job: SessionJob) -> Task:
     )
 
 
-def do_trial(job: SessionJob, trial: Trial, adapter: Adapter, session: Session) -> None:
+def do_trial(
+    job: SessionJob,
+    trial: Trial,
+    adapter: Adapter,
+    session: Session,
+    tell: Callable[[Mapping[str, Plain]], None],
+) -> None:
     """Does one trial in an open session, and writes its trace and artifacts into its folder.
+
+    Args:
+        job: The job.
+        trial: One of its trials.
+        adapter: What the session belongs to.
+        session: The open session.
+        tell: Takes news of the trial while it runs.
 
     Raises:
         TrialError: The engine did not do what was asked.
@@ -82,7 +97,7 @@ def do_trial(job: SessionJob, trial: Trial, adapter: Adapter, session: Session) 
     artifacts.mkdir(parents=True, exist_ok=True)
     recorder = Recorder(session.clock)
     anchor = datetime.now(UTC).isoformat()
-    session.execute(Work(cell.scenario, cell.rules, trial.seed, artifacts), recorder)
+    session.execute(Work(cell.scenario, cell.rules, trial.seed, artifacts, tell), recorder)
     trace = recorder.freeze(
         adapter.evidence,
         precision=session.precision,

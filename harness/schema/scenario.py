@@ -69,8 +69,8 @@ class MultiStream:
 class ClosedLoop:
     """A fixed number of users; the next request of each is due when the one before is done.
 
-    The users go on until all requests of the window are done, so that its last ones are served
-    under the same load; what they ask for after it is kept in the trace, outside the window.
+    After the window's requests the users ask for a tail of as many as there are users, so that
+    the last ones of the window are served under load; it is in the trace, outside the window.
 
     Attributes:
         concurrency: Users.

@@ -30,7 +30,8 @@ class Exchange:
     Attributes:
         number: Its place in the plan.
         due_ns: When it was due, on the monotonic clock.
-        sent_ns: When its first byte was handed to the system; None if none was.
+        sent_ns: When sending began, with the opening of a connection where it needed one; None if
+            it never did.
         ended_ns: When it ended, however it did; for "complete" the arrival of the last byte.
         outcome: How it ended.
         detail: Why, in words, where the outcome alone does not say.

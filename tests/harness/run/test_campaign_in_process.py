@@ -31,7 +31,7 @@ class InThisProcess:
         with adapter.open(task_of(session_job)) as session:
             for trial in session_job.trials:
                 listen({"event": "trial_started", "cell": trial.cell, "repeat": trial.repeat})
-                do_trial(session_job, trial, adapter, session)
+                do_trial(session_job, trial, adapter, session, lambda _: None)
                 write_file(Path(trial.folder) / LOG, b"")
                 outcome = Outcome(
                     session=session_job.id,

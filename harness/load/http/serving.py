@@ -1,0 +1,196 @@
+"""One trial against a server: planned, sent, recorded."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from accelbench.harness.load.asked import histogram
+from accelbench.harness.load.http.connection import stamps_arrivals
+from accelbench.harness.load.http.sending import Sent, send
+from accelbench.harness.load.http.target import Target
+from accelbench.harness.load.schedule.plan import LoadPlan, plan_load
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import Work, WorkloadBuilder
+from accelbench.harness.schema.recorder import Recorder
+from accelbench.harness.units import NS_PER_S
+
+_GIVE_UP_SHARE = 0.9
+_NEVER = "the time limit of the trial came first"
+
+
+def serve(
+    target: Target, builder: WorkloadBuilder, work: Work, recorder: Recorder
+) -> dict[str, Plain]:
+    """One trial of a generating workload against a server.
+
+    After nine tenths of the trial's time limit all that is left is given up and recorded as such,
+    so that nothing that was measured is lost.
+
+    Args:
+        target: The server.
+        builder: The workload.
+        work: The trial.
+        recorder: Takes its events.
+
+    Returns:
+        What was asked and how it was sent, for the facts of the trial.
+
+    Raises:
+        TrialError: The load could not be made or a dispatcher failed.
+        ConfigError: The address of the server is wrong.
+    """
+    until_ns = time.perf_counter_ns() + int(work.rules.time_limit_s * _GIVE_UP_SHARE * NS_PER_S)
+    plan = plan_load(work.scenario, builder, work.rules.warmup, work.seed)
+
+    def news(counts: Mapping[str, float]) -> None:
+        work.tell({"event": "load", "planned": len(plan.prompts), **counts})
+
+    loads = send(target, plan, until_ns, news)
+    rows = _rows(plan, loads)
+    window = _window(plan, loads, rows)
+    recorder.window(*window)
+    recorder.service_level(plan.slo)
+    if plan.arrivals is not None:
+        recorder.arrivals(plan.arrivals)
+    _record_requests(plan, rows, window[1], recorder)
+    _record_arrivals(plan, loads, recorder)
+    _record_generator(loads, window, recorder)
+    inside = [row for row in rows if plan.warmup <= row["number"] < plan.warmup + plan.requests]
+    return {
+        **plan.facts,
+        "generator": _generator(target, loads),
+        "counting": _counting(inside),
+        "tokens": {
+            "input": histogram(_lengths(inside, "input_tokens")),
+            "output": histogram(_lengths(inside, "output_tokens")),
+        },
+    }
+
+
+def _rows(plan: LoadPlan, loads: Sequence[Sent]) -> list[dict[str, Any]]:
+    """A row for every request of the plan, also for one that no dispatcher took up."""
+    known = {row["number"]: row for load in loads for row in load.replies.to_pylist()}
+    return [
+        known.get(number)
+        or {
+            "number": number,
+            "due_ns": _planned_ns(plan, loads[-1].start_ns, number),
+            "sent_ns": None,
+            "done_ns": None,
+            "status": "unsent",
+            "error": _NEVER,
+            "input_tokens": None,
+            "cached_input_tokens": None,
+            "output_tokens": None,
+            "spread": False,
+            "text": "",
+        }
+        for number in range(len(plan.prompts))
+    ]
+
+
+def _planned_ns(plan: LoadPlan, start_ns: int, number: int) -> int | None:
+    """When a request that was never taken up was due; None where it would have been an answer's."""
+    if plan.due_s is not None:
+        return start_ns + round(plan.due_s[number] * NS_PER_S)
+    return start_ns if plan.mode == "start" else None
+
+
+def _window(
+    plan: LoadPlan, loads: Sequence[Sent], rows: Sequence[Mapping[str, Any]]
+) -> tuple[int, int]:
+    """The window as `LoadPlan` defines it."""
+    inside = rows[plan.warmup : plan.warmup + plan.requests]
+    if plan.due_s is not None:
+        return inside[0]["due_ns"], inside[-1]["due_ns"]
+    ended = [row["done_ns"] for row in inside if row["done_ns"] is not None]
+    if plan.mode == "start":
+        start = loads[-1].start_ns
+        return start, max(ended, default=start)
+    due = [row["due_ns"] for row in inside if row["due_ns"] is not None]
+    after = [row["due_ns"] for row in rows[plan.warmup + plan.requests :]]
+    begun = min(due, default=loads[-1].start_ns)
+    last = max([begun, *ended])
+    return begun, max(begun, min([at for at in after if at is not None], default=last))
+
+
+def _record_requests(
+    plan: LoadPlan, rows: Sequence[Mapping[str, Any]], closed_ns: int, recorder: Recorder
+) -> None:
+    """A request that never became due counts as due when the window closed."""
+    for prompt, row in zip(plan.prompts, rows, strict=True):
+        place = row["number"]
+        told = row["input_tokens"]
+        recorder.request(
+            prompt.id,
+            closed_ns if row["due_ns"] is None else row["due_ns"],
+            row["sent_ns"],
+            row["done_ns"],
+            input_tokens=told if told is not None else len(prompt.tokens) or None,
+            cached_input_tokens=row["cached_input_tokens"],
+            output_tokens=row["output_tokens"],
+            status=row["status"],
+            error=row["error"],
+            asked_output_tokens=prompt.output_tokens,
+            query=str(place // plan.group) if plan.group > 1 else None,
+        )
+
+
+def _record_arrivals(plan: LoadPlan, loads: Sequence[Sent], recorder: Recorder) -> None:
+    for load in loads:
+        columns = (load.arrivals.column(name).to_pylist() for name in load.arrivals.column_names)
+        for number, at_ns, count, kind in zip(*columns, strict=True):
+            recorder.token(plan.prompts[number].id, at_ns, count, kind)
+
+
+def _record_generator(loads: Sequence[Sent], window: tuple[int, int], recorder: Recorder) -> None:
+    """What the dispatchers tell of themselves, of the load that holds the window."""
+    answers = loads[-1].answers
+    recorder.counter("generator.processes", len(answers), "1")
+    opened = resends = 0
+    for place, answer in enumerate(answers):
+        tally, scope = answer.tally, str(place)
+        recorder.counter("generator.cpu_time", tally.cpu_s, "s", scope)
+        recorder.counter("generator.cpu_share", tally.cpu_s / tally.wall_s, "1", scope)
+        if tally.lag_ns is not None:
+            recorder.counter("generator.stamp_lag", tally.lag_ns / NS_PER_S, "s", scope)
+        opened += sum(window[0] <= at <= window[1] for at in tally.opened_ns)
+        resends += tally.resends
+    recorder.counter("generator.connections", opened, "1")
+    recorder.counter("generator.resends", resends, "1")
+
+
+def _generator(target: Target, loads: Sequence[Sent]) -> Plain:
+    """How the load was sent, for a reader of the record."""
+    answers = [answer for load in loads for answer in load.answers]
+    arrival = "by the kernel on arrival" if stamps_arrivals() else "when read"
+    return {
+        "protocol": "HTTP/1.1, streamed (server-sent events)",
+        "connections": "kept and used again; opened when none is free",
+        "opened": sum(len(answer.tally.opened_ns) for answer in answers),
+        "stamps": f"arrivals {arrival}; TLS, where used, is deciphered after the stamp",
+        "sent": "stamped before the first byte, or before a connection that it needed is opened",
+        "done": "arrival of the response's last byte",
+        "processes": len(loads[-1].answers),
+        "processors": list(target.cpus),
+        "timeout_s": target.timeout_s,
+        "response_bytes": target.response_bytes,
+        "reading_s": sum(answer.reading_s for answer in answers),
+    }
+
+
+def _counting(rows: Sequence[Mapping[str, Any]]) -> Plain:
+    """Where the counts of tokens come from."""
+    ok = [row for row in rows if row["status"] == "ok"]
+    return {
+        "source": "usage as the server tells it",
+        "uncounted": sum(row["output_tokens"] is None for row in ok),
+        "spread": sum(row["spread"] for row in ok),
+        "convention": "where a request has more tokens than arrivals, its tokens are laid on them"
+        " as evenly as whole numbers allow, the larger shares last",
+        "of": len(ok),
+    }
+
+
+def _lengths(rows: Sequence[Mapping[str, Any]], name: str) -> list[int]:
+    return [row[name] for row in rows if row[name] is not None]
