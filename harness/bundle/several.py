@@ -1,11 +1,11 @@
 """Which cells of a campaign belong together, and what their records say as a group."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import TypeAlias
 
+from accelbench.harness.bundle.groups import Cells, by_cell, key_of, sweeps, together, valid
 from accelbench.harness.metrics.cost import cost, declared_price
-from accelbench.harness.metrics.derived import Derived, batching_efficiency, over_trials
+from accelbench.harness.metrics.derived import Derived, batching_efficiency
 from accelbench.harness.metrics.fronts import (
     EFFECTIVE,
     ISO_ACCURACY,
@@ -23,20 +23,27 @@ from accelbench.harness.schema.plain import digest
 from accelbench.harness.schema.record import Record
 from accelbench.harness.schema.scenario import Offline
 
-Cells: TypeAlias = Mapping[str, Cell]
-
 COUNTED = ("devices", "threads")
 """Options of an adapter that count what works in parallel."""
 
-PACE: Mapping[str, tuple[str, Pace]] = {
-    "offline": ("tp.samples", "rate"),
-    "single_stream": ("e2e.service.mean", "time"),
-    "train_to_target": ("train.time_to_target", "time"),
+PACE: Mapping[str, tuple[Sequence[str], Pace]] = {
+    "offline": (("tp.samples", "tp.requests"), "rate"),
+    "single_stream": (("e2e.service.mean",), "time"),
+    "multi_stream": (("query.response.mean",), "time"),
+    "closed_loop": (("tp.requests",), "rate"),
+    "train_to_target": (("train.time_to_target",), "time"),
 }
-"""What tells how fast a scenario went."""
+"""What tells how fast a scenario went: the first of these that was measured. An open loop goes as
+fast as its schedule, so that nothing does."""
 
-INFERENCES: Mapping[str, str] = {"offline": "tp.samples", "single_stream": "tp.requests"}
-"""What counts inferences a second, for scenarios that make any."""
+INFERENCES: Mapping[str, Sequence[str]] = {
+    "offline": ("tp.samples", "tp.requests"),
+    "single_stream": ("tp.requests",),
+    "multi_stream": ("tp.requests",),
+    "closed_loop": ("tp.requests",),
+    "open_loop": ("tp.requests",),
+}
+"""What counts inferences a second, for scenarios that make any: the first that was measured."""
 
 
 def batching(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
@@ -45,9 +52,9 @@ def batching(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
     def of(cell: Cell) -> tuple[str, int] | None:
         if not isinstance(cell.scenario, Offline):
             return None
-        return _key(cell, cell.adapter), cell.scenario.batch_size
+        return key_of(cell, cell.adapter), cell.scenario.batch_size
 
-    return tuple(batching_efficiency(sizes) for sizes in _sweeps(cells, records, of))
+    return tuple(batching_efficiency(sizes) for sizes in sweeps(cells, records, of))
 
 
 def strong(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
@@ -59,11 +66,11 @@ def strong(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
             count = _count(cell, option)
             if count is None or cell.scenario.kind not in PACE:
                 return None
-            return _key(cell, _without(cell.adapter, option), cell.scenario), count
+            return key_of(cell, _without(cell.adapter, option), cell.scenario), count
 
-        for counts in _sweeps(cells, records, of):
-            metric, pace = PACE[_any(counts).scenario]
-            found.append(strong_scaling(option, counts, metric, pace))
+        for counts in sweeps(cells, records, of):
+            names, pace = PACE[_any(counts).scenario]
+            found.append(strong_scaling(option, counts, _measured(names, counts), pace))
     return tuple(found)
 
 
@@ -77,11 +84,11 @@ def weak(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
             if count is None or not isinstance(cell.scenario, Offline):
                 return None
             share = str(Fraction(cell.scenario.batch_size, count))
-            return _key(cell, _without(cell.adapter, option), share), count
+            return key_of(cell, _without(cell.adapter, option), share), count
 
-        for counts in _sweeps(cells, records, of):
-            metric, _ = PACE["offline"]
-            found.append(weak_scaling(option, counts, metric))
+        for counts in sweeps(cells, records, of):
+            names, _ = PACE["offline"]
+            found.append(weak_scaling(option, counts, _measured(names, counts)))
     return tuple(found)
 
 
@@ -89,12 +96,13 @@ def at_quality(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
     """Quality, speed and energy over settings of one workload, where two or more have a quality.
 
     Settings are told apart by adapter, its options, platform and the workload's options;
-    evidence classes are not mixed.
+    evidence classes are not mixed. The rate of an open loop is its schedule's and says nothing for
+    a setting.
     """
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         cell = cells[record.cell]
-        if cell.scenario.kind in INFERENCES:
+        if cell.scenario.kind in INFERENCES and cell.scenario.kind in PACE:
             one = [cell.workload.name, cell.workload.builder, encode(cell.workload.gate)]
             key = digest([*one, cell.scenario.kind, record.evidence])
             groups.setdefault(key, {}).setdefault(record.cell, []).append(record)
@@ -105,20 +113,20 @@ def at_quality(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
 def costs(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
     """Cost of the inferences of each cell for which a price was declared."""
     found = []
-    for name, group in _by_cell(records).items():
+    for name, group in by_cell(records).items():
         cell = cells[name]
         if "price" in cell.declare and cell.scenario.kind in INFERENCES:
-            valid = _valid(group)
-            rate = together(cell, valid).get(INFERENCES[cell.scenario.kind])
+            counted = valid(group)
+            rate = _inferences(cell.scenario.kind, together(cell, counted))
             price = declared_price(cell.declare["price"])
-            ids = tuple(record.id for record in valid)
+            ids = tuple(record.id for record in counted)
             found.append(Derived(f"cost.{name}", ids, cost(rate, price)))
     return tuple(found)
 
 
 def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived | None:
-    valid = {name: _valid(trials) for name, trials in group.items()}
-    overall = {name: together(cells[name], trials) for name, trials in valid.items()}
+    counted = {name: valid(trials) for name, trials in group.items()}
+    overall = {name: together(cells[name], trials) for name, trials in counted.items()}
     first = cells[next(iter(group))]
     gate, kind = first.workload.gate, first.scenario.kind
     quality = f"quality.{gate.metric}" if gate else _common_quality(overall.values())
@@ -126,7 +134,7 @@ def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived 
         name: Setting(
             measurements.get(quality),
             measurements.get("energy.per_inference"),
-            measurements.get(INFERENCES[kind]),
+            _inferences(kind, measurements),
         )
         for name, measurements in overall.items()
     }
@@ -146,28 +154,9 @@ def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived 
         }
     return Derived(
         f"at_quality.{first.workload.name}.{kind}",
-        tuple(record.id for trials in valid.values() for record in trials),
+        tuple(record.id for trials in counted.values() for record in trials),
         {**chosen, **accuracy_front(settings)},
     )
-
-
-def _sweeps(
-    cells: Cells, records: Sequence[Record], of: Callable[[Cell], tuple[str, int] | None]
-) -> list[dict[int, list[Record]]]:
-    """Records by count, for each group of cells with one key and more than one count."""
-    groups: dict[str, dict[int, list[Record]]] = {}
-    for record in records:
-        found = of(cells[record.cell])
-        if found is not None:
-            key, count = found
-            groups.setdefault(key, {}).setdefault(count, []).append(record)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _key(cell: Cell, adapter: Choice, *more: object) -> str:
-    """What cells of a sweep share."""
-    shared = (cell.workload, cell.rules, adapter, cell.platform, cell.probe, *more)
-    return digest([[encode(part) for part in shared], cell.weights_from])
 
 
 def _setting_key(cell: Cell) -> str:
@@ -186,35 +175,21 @@ def _count(cell: Cell, option: str) -> int | None:
     return count if type(count) is int and count > 0 else None
 
 
+def _measured(names: Sequence[str], groups: Mapping[int, Sequence[Record]]) -> str:
+    """The first of these metrics that some record has."""
+    told = {
+        name for records in groups.values() for record in records for name in record.measurements
+    }
+    return next((name for name in names if name in told), names[0])
+
+
+def _inferences(kind: str, measurements: Mapping[str, Measurement]) -> Measurement | None:
+    """Inferences a second of a scenario of this kind."""
+    return next((measurements[n] for n in INFERENCES[kind] if n in measurements), None)
+
+
 def _any(group: Mapping[int, Sequence[Record]]) -> Record:
     return next(iter(group.values()))[0]
-
-
-def _by_cell(records: Sequence[Record]) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(record.cell, []).append(record)
-    return found
-
-
-def _valid(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if record.status == "valid"]
-
-
-def together(cell: Cell, counted: Sequence[Record]) -> Mapping[str, Measurement]:
-    """What the records of a cell that count say together.
-
-    Args:
-        cell: The cell.
-        counted: Its records in order of their repeats.
-    """
-    if not counted:
-        return {}
-    pilot = [r for r in counted if r.repeat < cell.rules.trials and r.status == "valid"]
-    planned = cell.rules.precision is not None and len(pilot) == cell.rules.trials
-    return over_trials(
-        [record.measurements for record in counted], cell.rules.trials if planned else None
-    )
 
 
 def _common_quality(found: Iterable[Mapping[str, Measurement]]) -> str:

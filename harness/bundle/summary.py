@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
+from accelbench.harness.bundle.groups import together
 from accelbench.harness.bundle.layout import MANIFEST
+from accelbench.harness.bundle.load_curves import curves
 from accelbench.harness.bundle.manifest import read_manifest
 from accelbench.harness.bundle.record_file import failed_attempts, read_record, record_folders
 from accelbench.harness.bundle.several import (
@@ -13,7 +15,6 @@ from accelbench.harness.bundle.several import (
     batching,
     costs,
     strong,
-    together,
     weak,
 )
 from accelbench.harness.errors import BundleError
@@ -99,7 +100,7 @@ def read_bundle(path: Path) -> Bundle:
 
 def derive(campaign: Campaign, records: Sequence[Record]) -> tuple[Derived, ...]:
     """What rests on several records of a campaign, or on a record and what was declared."""
-    kinds = (batching, strong, weak, at_quality, costs)
+    kinds = (batching, strong, weak, curves, at_quality, costs)
     return tuple(found for kind in kinds for found in kind(campaign.cells, records))
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 HEAD_BYTES = 65536
@@ -147,13 +147,7 @@ def read_body(body: bytes, usual: int) -> Asked:
         RefusedError: It is no JSON object, or asks for what cannot be.
     """
     try:
-        if not (body.startswith(b"{") and body.endswith(b"}")):
-            raise LookupError
-        tokens = _found(body, b'"max_completion_tokens"', _NUMBER)
-        if tokens is None:
-            tokens = _found(body, b'"max_tokens"', _NUMBER)
-        stream = _found(body, b'"stream"', _SWITCH) == b"true"
-        usage = stream and _found(body, b'"include_usage"', _SWITCH) == b"true"
+        tokens, stream, usage = _search(body)
     except LookupError:
         asked = _read_json(body, usual)
     else:
@@ -176,10 +170,10 @@ def answer(status: int, document: Mapping[str, object], *, close: bool = False) 
     return _response(status, json.dumps(document).encode(), close=close)
 
 
-def error(refused: RefusedError, *, close: bool) -> bytes:
-    """The response to a refused request, in OpenAI's form."""
+def error(refused: RefusedError) -> bytes:
+    """The response to a refused request, in OpenAI's form; the connection ends after it."""
     told = {"message": str(refused), "type": "BadRequestError", "code": refused.status}
-    return answer(refused.status, {"error": {**told, "param": None}}, close=close)
+    return answer(refused.status, {"error": {**told, "param": None}}, close=True)
 
 
 class Answers:
@@ -246,13 +240,13 @@ class Answers:
         role = event({"delta": {"role": "assistant", "content": ""}}, None) if chat else b""
         return Events(role, event(said, None), event(said, "length"))
 
-    def _event(self, name: str, choices: list[object], usage: tuple[int, int] | None) -> bytes:
+    def _event(self, name: str, choices: Sequence[object], usage: tuple[int, int] | None) -> bytes:
         """One event in a chunk of its own, as a template."""
         event = b"data: " + self._document(name, choices, usage) + b"\n\n"
         return b"%x\r\n" % len(event % (0, 0, 0)) + event + b"\r\n"
 
     def _document(
-        self, name: str, choices: list[object], usage: tuple[int, int] | None
+        self, name: str, choices: Sequence[object], usage: tuple[int, int] | None
     ) -> bytes:
         document = {
             "object": name,
@@ -292,6 +286,17 @@ def _field(lowered: bytes, name: bytes) -> bytes | None:
         return None
     at += len(name) + 3
     return lowered[at : lowered.index(b"\r\n", at)].strip()
+
+
+def _search(body: bytes) -> tuple[bytes | None, bool, bool]:
+    """Tokens, whether streamed, whether with counts; LookupError where it takes a parser."""
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        raise LookupError
+    tokens = _found(body, b'"max_completion_tokens"', _NUMBER)
+    if tokens is None:
+        tokens = _found(body, b'"max_tokens"', _NUMBER)
+    stream = _found(body, b'"stream"', _SWITCH) == b"true"
+    return tokens, stream, stream and _found(body, b'"include_usage"', _SWITCH) == b"true"
 
 
 def _found(body: bytes, key: bytes, value: "re.Pattern[bytes]") -> bytes | None:

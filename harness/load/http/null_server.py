@@ -1,15 +1,15 @@
-"""A server without a model: it answers as fast as it can, or by the clock, and stamps what it sends.
+"""A server without a model: it answers at once, or by the clock, and stamps what it sends.
 
 Run as `python -m accelbench.harness.load.http.null_server` it says {"port": N} on standard output
-and serves until its standard input ends (a file is not watched) or SIGTERM comes.
+and serves until its standard input ends (a file is not watched) or SIGTERM comes. Each event of a
+stream carries "null": {"received_ns", "written_ns"}: when the last byte of the request had been
+read, and the instant just before the event was sent, both on the monotonic clock.
 """
 
 import argparse
 import contextlib
 import ctypes
 import gc
-import heapq
-import itertools
 import json
 import os
 import resource
@@ -19,367 +19,173 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Callable, Sequence
 from typing import IO, Self, cast
 
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.http.null_answers import (
-    BODY_BYTES,
-    CONTINUE,
-    HEAD_BYTES,
-    STREAM_HEAD,
-    Answers,
-    Asked,
-    Head,
-    RefusedError,
-    answer,
-    error,
-    prompt_tokens,
-    read_body,
-    read_head,
-)
+from accelbench.harness.load.http.null_answers import MOST_TOKENS, Answers
+from accelbench.harness.load.http.null_loop import Loop, Pace
+from accelbench.harness.units import NS_PER_S
 
 _HOST = "127.0.0.1"
-_READ_BYTES = 65536
 _BACKLOG = 4096
-_TURN = 1024
-_NS_PER_S = 1_000_000_000
 _PR_SET_TIMERSLACK = 29
 _START_S = 30.0
 _END_S = 5.0
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How the null server answers.
+class NullServer:
+    """A null server in a process of its own, for the length of a `with`.
+
+    Args:
+        tokens: Of an answer whose request states no number.
+        first_s: Seconds from the start of service to the first token.
+        gap_s: Seconds between tokens.
+        slots: Requests served at once, others wait in the order of their coming; 0 for no limit.
+        cpu: Logical processor that it is bound to; None for any.
+        model: The name of its model.
+        port: Where it listens; 0 for a free one.
 
     Attributes:
-        tokens: Of an answer whose request states no number.
-        first_ns: From the start of service to the first token.
-        gap_ns: Between tokens.
-        slots: Requests served at once, others wait in the order of their coming; 0 for no limit.
+        url: Its base address, once it runs.
+        pid: Of its process.
     """
 
-    tokens: int
-    first_ns: int
-    gap_ns: int
-    slots: int
+    def __init__(
+        self,
+        *,
+        tokens: int = 16,
+        first_s: float = 0.0,
+        gap_s: float = 0.0,
+        slots: int = 0,
+        cpu: int | None = None,
+        model: str = "null",
+        port: int = 0,
+    ) -> None:
+        told = {"port": port, "tokens": tokens, "first-s": first_s, "gap-s": gap_s, "slots": slots}
+        options = [f"--{name}={value}" for name, value in told.items()]
+        bound = [] if cpu is None else [f"--cpu={cpu}"]
+        self._command = [
+            *(sys.executable, "-m", "accelbench.harness.load.http.null_server"),
+            *(*options, *bound, f"--model={model}"),
+        ]
+        self.url = ""
+        self.pid = 0
+
+    def __enter__(self) -> Self:
+        """Starts it and waits until it listens.
+
+        Raises:
+            TrialError: It did not.
+        """
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._end)
+            told = json.loads(_line(cast("IO[bytes]", self._process.stdout).fileno()) or "{}")
+            if "port" not in told:
+                raise TrialError(told.get("error", "it ended or hung"), where="null server")
+            stack.pop_all()
+        self.pid = self._process.pid
+        self.url = f"http://{_HOST}:{told['port']}"
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Asks it to end, and makes it if it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        cast("IO[bytes]", self._process.stdin).close()
+        cast("IO[bytes]", self._process.stdout).close()
 
 
-class _Client:
-    """A connection and the answer under way on it."""
+def _line(fd: int) -> bytes:
+    """The first line that comes, or what of it came before the end or the time limit."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    line, until = b"", time.monotonic() + _START_S
+    while not line.endswith(b"\n") and poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        part = os.read(fd, 4096)
+        if not part:
+            break
+        line += part
+    return line
 
-    __slots__ = (
-        "ahead",
-        "busy",
-        "chat",
-        "close",
-        "due_ns",
-        "last",
-        "left",
-        "need",
-        "out",
-        "parts",
-        "received_ns",
-        "role",
-        "served",
-        "size",
-        "sock",
-        "token",
-        "usage",
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server; what is wrong is told as {"error": ...} on standard output.
+
+    Args:
+        arguments: Of the command; those of this process if None.
+
+    Returns:
+        The exit code.
+    """
+    told = _options().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        if told.cpu is not None:
+            os.sched_setaffinity(0, {told.cpu})
+        listener = socket.create_server((told.host, told.port), backlog=_BACKLOG)
+    except OSError as error:
+        place = "" if told.cpu is None else f" on processor {told.cpu}"
+        _say({"error": f"port {told.port} of {told.host}{place}: {error.strerror}"})
+        return 1
+    listener.settimeout(0)
+    _make_swift()
+    pace = Pace(
+        told.tokens, round(told.first_s * NS_PER_S), round(told.gap_s * NS_PER_S), told.slots
     )
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.parts: list[bytes] = []  # what came and is not read yet
-        self.size = 0
-        self.need = 0  # bytes of the request, once its head is known
-        self.out = b""  # what the system did not take yet
-        self.busy = False  # a request came and its answer is not written
-        self.served = False  # it has a slot
-        self.close = False
-        self.received_ns = self.due_ns = self.left = 0
-        self.ahead = self.role = self.token = self.last = b""
-        self.chat = False
-        self.usage: tuple[int, int] | None = None
+    loop = Loop(listener, Answers(told.model), pace)
+    _say({"port": listener.getsockname()[1]})
+    loop.serve(None if sys.stdin is None else sys.stdin.fileno())
+    return 0
 
 
-class _Loop:
-    """All connections, in one thread."""
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="null_server", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--host", default=_HOST)
+    parser.add_argument("--port", type=_between(int, 0, 65535), default=0, help="0: a free one")
+    parser.add_argument("--tokens", type=_between(int, 1, MOST_TOKENS), default=16)
+    parser.add_argument("--first-s", type=_between(float, 0, 3600), default=0.0)
+    parser.add_argument("--gap-s", type=_between(float, 0, 3600), default=0.0)
+    parser.add_argument("--slots", type=_between(int, 0, 1 << 30), default=0, help="0: no limit")
+    parser.add_argument("--cpu", type=_between(int, 0, 1 << 20), help="logical processor")
+    parser.add_argument("--model", default="null", help="name of the model")
+    return parser
 
-    def __init__(self, listener: socket.socket, answers: Answers, pace: Pace) -> None:
-        self._listener = listener
-        self._answers = answers
-        self._pace = pace
-        self._poll = select.epoll()
-        self._clients: dict[int, _Client] = {}
-        self._timers: list[tuple[int, int, _Client]] = []
-        self._order = itertools.count()
-        self._waiting: deque[_Client] = deque()
-        self._served = 0
-        self._full = False
-        self._poll.register(listener.fileno(), select.EPOLLIN)
 
-    def serve(self, stdin: int | None) -> None:
-        """Serves until what `stdin` reads has ended."""
-        if stdin is not None:
-            with contextlib.suppress(PermissionError):  # a file, which always can be read
-                self._poll.register(stdin, select.EPOLLIN)
-        while True:
-            for fd, event in self._ready():
-                client = self._clients.get(fd)
-                if client is not None:
-                    self._serve(client, event)
-                elif fd == self._listener.fileno():
-                    self._accept()
-                elif fd == stdin and not os.read(fd, _READ_BYTES):
-                    return
-            self._fire()
+def _between(kind: "type[int | float]", least: int, most: int) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be {least} to {most}")
+        return value
 
-    def _ready(self) -> list[tuple[int, int]]:
-        """Waits for connections or the next timer: select counts microseconds, epoll does not."""
-        if not self._timers:
-            return self._poll.poll()
-        wait_ns = self._timers[0][0] - time.perf_counter_ns()
-        if wait_ns > 0:
-            select.select((self._poll,), (), (), wait_ns / _NS_PER_S)
-        return self._poll.poll(0)
+    return number
 
-    def _fire(self) -> None:
-        timers = self._timers
-        now = time.perf_counter_ns()
-        while timers and timers[0][0] <= now:
-            client = heapq.heappop(timers)[2]
-            if client.busy:
-                self._advance(client)
 
-    def _accept(self) -> None:
-        """Takes all new connections; where the system has no more, until one is closed."""
-        while True:
-            try:
-                sock = self._listener.accept()[0]
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError:
-                self._full = True
-                self._poll.unregister(self._listener.fileno())
-                return
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._clients[sock.fileno()] = _Client(sock)
-            self._poll.register(sock.fileno(), select.EPOLLIN)
+def _make_swift() -> None:
+    """Lets timers end when they are due, no collector of garbage pause, and many clients come."""
+    with contextlib.suppress(AttributeError):  # not everywhere
+        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    gc.disable()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-    def _serve(self, client: _Client, event: int) -> None:
-        if event & ~select.EPOLLOUT:
-            self._read(client)
-        if event & select.EPOLLOUT and client.out:
-            self._flush(client)
 
-    def _read(self, client: _Client) -> None:
-        try:
-            data = client.sock.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        client.parts.append(data)
-        client.size += len(data)
-        if not data or client.size > HEAD_BYTES + BODY_BYTES:
-            self._drop(client)
-        elif client.size >= client.need and not client.busy and not client.out:
-            self._take(client)
+def _say(document: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
 
-    def _take(self, client: _Client) -> None:
-        """Takes up a request if all of it has come."""
-        now = time.perf_counter_ns()
-        data = b"".join(client.parts)
-        client.parts = [data] if data else []
-        end = data.find(b"\r\n\r\n")
-        try:
-            if end < 0:
-                if len(data) > HEAD_BYTES:
-                    raise RefusedError(431, f"the head has more than {HEAD_BYTES} bytes")
-                return
-            head = read_head(data[:end])
-        except RefusedError as refused:
-            client.close = True
-            self._write(client, error(refused, close=True))
-            return
-        need = end + 4 + head.length
-        if len(data) >= need:
-            client.need = 0
-            client.close = head.close
-            client.received_ns = now
-            client.parts = [data[need:]] if len(data) > need else []
-            client.size = len(data) - need
-            self._begin(client, head, data[end + 4 : need])
-        elif client.need != need:
-            client.need = need
-            if head.asks:
-                self._write(client, CONTINUE)
 
-    def _begin(self, client: _Client, head: Head, body: bytes) -> None:
-        """Begins to answer, or lets the request wait for a slot."""
-        if head.chat is None:
-            page = self._answers.pages.get(head.path)
-            self._write(client, page or answer(404, {"detail": "Not Found"}))
-            return
-        try:
-            asked = read_body(body, self._pace.tokens)
-        except RefusedError as refused:
-            self._write(client, error(refused, close=head.close))
-            return
-        self._prepare(client, asked, body, chat=head.chat)
-        client.busy = True
-        slots = self._pace.slots
-        waits = slots and self._served >= slots
-        if asked.stream and (waits or self._pace.first_ns):
-            client.ahead = b""
-            if not self._send(client, STREAM_HEAD):
-                return
-        if waits:
-            self._waiting.append(client)
-        else:
-            self._start(client, client.received_ns)
-            self._advance(client)
-
-    def _prepare(self, client: _Client, asked: Asked, body: bytes, *, chat: bool) -> None:
-        """Lays out the answer; one that is not streamed is a stream of one piece."""
-        client.chat = chat
-        client.usage = None
-        if asked.stream:
-            client.ahead = STREAM_HEAD
-            client.role, client.token, client.last = self._answers.events[chat]
-            client.left = asked.tokens
-            client.due_ns = 0
-            if asked.usage:
-                client.usage = prompt_tokens(body), asked.tokens
-            return
-        client.ahead = client.role = client.token = b""
-        prompt = prompt_tokens(body)
-        client.last = self._answers.whole(asked.tokens, chat=chat, prompt=prompt, close=client.close)
-        client.left = 1
-        client.due_ns = self._pace.gap_ns * (asked.tokens - 1)
-
-    def _start(self, client: _Client, now: int) -> None:
-        """Gives a slot; `due_ns` was relative to the first token until here."""
-        self._served += 1
-        client.served = True
-        client.due_ns += now + self._pace.first_ns
-
-    def _advance(self, client: _Client) -> None:
-        """Writes all tokens that are due, one send each, as long as the system takes them."""
-        if client.out:
-            return
-        send, clock = client.sock.send, time.perf_counter_ns
-        token, received = client.token, client.received_ns
-        for _ in range(_TURN):
-            if not client.left:
-                self._finish(client)
-                return
-            now = clock()
-            if now < client.due_ns:
-                break
-            client.due_ns += self._pace.gap_ns
-            client.left -= 1
-            data = (token if client.left else client.last) % (received, received, now)
-            if client.ahead or client.role:
-                data = self._opened(client, data, now)
-            try:
-                taken = send(data)
-            except BlockingIOError:
-                taken = 0
-            except OSError:
-                self._drop(client)
-                return
-            if taken < len(data):
-                self._keep(client, data[taken:])
-                return
-        heapq.heappush(self._timers, (client.due_ns, next(self._order), client))
-
-    def _opened(self, client: _Client, data: bytes, now: int) -> bytes:
-        """The first token with what goes before it."""
-        if client.role:
-            data = client.role % (client.received_ns, client.received_ns, now) + data
-        data = client.ahead + data
-        client.ahead = client.role = b""
-        return data
-
-    def _finish(self, client: _Client) -> None:
-        """Ends an answer, and gives its slot to the request that has waited longest."""
-        client.busy = False
-        tail = b""
-        if client.token:
-            received = client.received_ns
-            at = received, received, time.perf_counter_ns()
-            tail = self._answers.tail(chat=client.chat, usage=client.usage, at=at)
-        self._release(client)
-        self._write(client, tail)
-
-    def _release(self, client: _Client) -> None:
-        if not client.served:
-            return
-        client.served = False
-        self._served -= 1
-        while self._waiting:
-            following = self._waiting.popleft()
-            if following.busy:
-                self._start(following, time.perf_counter_ns())
-                entry = (following.due_ns, next(self._order), following)
-                heapq.heappush(self._timers, entry)
-                return
-
-    def _write(self, client: _Client, data: bytes) -> None:
-        """Writes what ends an answer, and goes on with what came meanwhile."""
-        if self._send(client, data) and not client.out:
-            self._settle(client)
-
-    def _settle(self, client: _Client) -> None:
-        """All is written: ends the connection, or takes up the next request if it is there."""
-        if client.close and not client.need:
-            self._drop(client)
-        elif client.size and not client.need:
-            self._take(client)
-
-    def _send(self, client: _Client, data: bytes) -> bool:
-        """Hands bytes to the system and keeps what it does not take; False if the client is gone."""
-        if client.out:
-            client.out += data
-            return True
-        try:
-            taken = client.sock.send(data) if data else 0
-        except BlockingIOError:
-            taken = 0
-        except OSError:
-            self._drop(client)
-            return False
-        if taken < len(data):
-            self._keep(client, data[taken:])
-        return True
-
-    def _keep(self, client: _Client, rest: bytes) -> None:
-        client.out = rest
-        self._poll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
-
-    def _flush(self, client: _Client) -> None:
-        rest, client.out = client.out, b""
-        if not self._send(client, rest) or client.out:
-            return
-        self._poll.modify(client.sock.fileno(), select.EPOLLIN)
-        if client.busy:
-            self._advance(client)
-        else:
-            self._settle(client)
-
-    def _drop(self, client: _Client) -> None:
-        """Ends a connection, whatever it was doing."""
-        client.busy = False
-        del self._clients[client.sock.fileno()]
-        client.sock.close()
-        self._release(client)
-        if self._full:
-            self._full = False
-            self._poll.register(self._listener.fileno(), select.EPOLLIN)
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,5 @@
 """Reads what came over the wire: when tokens arrived, how many, and whether all went well."""
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,24 +7,26 @@ from typing import Literal, TypeAlias
 
 from accelbench.harness.load.http.events import (
     DONE,
+    MESSAGE,
+    Answer,
     BadEvent,
+    Kind,
+    completed,
     decode,
     decoded,
     events,
     line_of,
+    message_of,
+    storable,
 )
 from accelbench.harness.load.http.exchange import Exchange, Outcome
-from accelbench.harness.load.http.framing import Head, MalformedResponse, body, final_head
+from accelbench.harness.load.http.framing import MalformedResponse, body, final_head
 
 Status: TypeAlias = Literal["ok", "failed", "timeout", "cancelled", "unsent"]
-Kind: TypeAlias = Literal["content", "reasoning"]
 Arrival: TypeAlias = tuple[int, int | None, Kind]
 """When tokens arrived, how many (None where nobody told), and of which kind."""
 
 _OK = 200
-_MESSAGE = 200
-_MOST_TOKENS = 1 << 31
-_BROKEN_OFF = ("abort", "error")
 _OUTCOMES: dict[Outcome, tuple[Status, str]] = {
     "refused": ("failed", "refused"),
     "closed": ("failed", "closed"),
@@ -82,28 +83,30 @@ def read(exchange: Exchange) -> Reply:
     Args:
         exchange: What went over the wire.
     """
-    answer = _Answer()
+    answer = Answer()
     try:
-        _take_response(answer, exchange)
-        problem = answer.shortcoming() if exchange.outcome == "complete" else ""
+        problem = _take_response(answer, exchange)
     except (MalformedResponse, BadEvent) as error:
         problem = str(error)
     answer.settle()
-    status: Status = "failed" if problem else "ok"
-    if exchange.outcome != "complete":
+    complete = exchange.outcome == "complete"
+    status: Status = "ok"
+    if not complete:
         status, problem = _ended(exchange, answer, problem)
+    elif problem := problem or answer.shortcoming():
+        status = "failed"
     return Reply(
         status=status,
         error=problem or None,
         arrivals=tuple(zip(answer.at_ns, answer.counts, answer.kinds, strict=True)),
-        done_ns=exchange.ended_ns if exchange.outcome == "complete" else None,
+        done_ns=exchange.ended_ns if complete else None,
         input_tokens=answer.input_tokens,
         cached_input_tokens=answer.cached_input_tokens,
         output_tokens=answer.output_tokens,
         reasoning_tokens=answer.reasoning_tokens,
         finish_reason=answer.finish_reason,
-        text=_storable("".join(answer.text)),
-        reasoning=_storable("".join(answer.reasoning)),
+        text=storable("".join(answer.text)),
+        reasoning=storable("".join(answer.reasoning)),
         spread=answer.spread,
         streamed=answer.streamed,
     )
@@ -118,161 +121,94 @@ def counted(reply: Reply, tokens: int) -> Reply:
     """
     if reply.output_tokens is not None:
         return reply
-    counts, spread = _completed([count for _, count, _ in reply.arrivals], tokens)
+    counts, spread = completed([count for _, count, _ in reply.arrivals], tokens)
     arrivals = tuple(
-        (at_ns, count, kind)
-        for (at_ns, _, kind), count in zip(reply.arrivals, counts, strict=True)
+        (at_ns, count, kind) for (at_ns, _, kind), count in zip(reply.arrivals, counts, strict=True)
     )
-    return replace(
-        reply, arrivals=arrivals, output_tokens=tokens, spread=reply.spread or spread
-    )
+    return replace(reply, arrivals=arrivals, output_tokens=tokens, spread=reply.spread or spread)
 
 
-def shares(tokens: int, arrivals: int) -> list[int]:
-    """How many tokens each arrival is taken to have brought, where only the sum is known.
+def _take_response(answer: Answer, exchange: Exchange) -> str:
+    """Takes all that came; returns what is wrong with it, "" if nothing."""
+    found = final_head(exchange.raw)
+    if found is None:
+        return ""
+    head, at = found
+    content, starts, shifts = body(exchange.raw, head, at)
+    if head.status != _OK:
+        message = message_of(_or_text(content))
+        return f"HTTP {head.status}: {message}" if message else f"HTTP {head.status}"
+    coding = head.fields.get(b"content-encoding", b"identity")
+    if coding.lower() != b"identity":
+        return f"content encoding {line_of(coding, MESSAGE)}"
+    media = head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media == b"text/event-stream":
+        answer.streamed = True
+        _take_events(answer, content, _Places(starts, shifts, exchange))
+    elif media != b"application/json":
+        return f"content type {line_of(media, MESSAGE)}" if media else "no content type"
+    elif exchange.outcome == "complete":
+        answer.take(decode(content), exchange.ended_ns)
+    return ""
 
-    As evenly as whole numbers allow, the larger shares last. Fewer tokens than arrivals go one
-    each to arrivals at even distances from the first to the last, as both showed text; the others
-    get 0.
+
+class _Places:
+    """When the bytes of a body arrived.
 
     Args:
-        tokens: In all.
-        arrivals: How many there are, at least one.
+        starts: The place in the body at which each piece begins.
+        shifts: How much further behind in the response it is.
+        exchange: With the readings.
     """
-    if tokens >= arrivals:
-        each, more = divmod(tokens, arrivals)
-        return [each] * (arrivals - more) + [each + 1] * more
-    laid = [0] * arrivals
-    for k in range(tokens):
-        laid[k * (arrivals - 1) // max(tokens - 1, 1)] = 1
-    return laid
+
+    __slots__ = ("_at_ns", "_shifts", "_starts", "_upto")
+
+    def __init__(self, starts: list[int], shifts: list[int], exchange: Exchange) -> None:
+        self._starts = starts
+        self._shifts = shifts
+        self._upto = exchange.upto
+        self._at_ns = exchange.at_ns
+
+    def at_ns(self, end: int) -> int:
+        """When the last byte before a place arrived."""
+        last = end - 1
+        last += self._shifts[bisect_right(self._starts, last) - 1]
+        return self._at_ns[bisect_right(self._upto, last)]
 
 
-class _Answer:
-    """What has been read so far of one answer; it grows event by event."""
+def _take_events(answer: Answer, content: bytes, places: _Places) -> None:
+    data, ends = events(content)
+    if DONE in data:
+        answer.ended = True
+        data = data[: data.index(DONE)]
+    taken = 0
+    try:
+        for event in decoded(data):
+            answer.take(event, places.at_ns(ends[taken]))
+            taken += 1
+    except BadEvent as error:
+        raise BadEvent(f"event {taken + 1}: {error}") from error
 
-    __slots__ = (
-        "_known",
-        "_open",
-        "at_ns",
-        "cached_input_tokens",
-        "counts",
-        "ended",
-        "finish_reason",
-        "input_tokens",
-        "kinds",
-        "output_tokens",
-        "reasoning",
-        "reasoning_tokens",
-        "spread",
-        "streamed",
-        "text",
-    )
 
-    def __init__(self) -> None:
-        self.at_ns: list[int] = []
-        self.counts: list[int | None] = []
-        self.kinds: list[Kind] = []
-        self.text: list[str] = []
-        self.reasoning: list[str] = []
-        self.input_tokens: int | None = None
-        self.cached_input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.reasoning_tokens: int | None = None
-        self.finish_reason: str | None = None
-        self.ended = False
-        self.spread = False
-        self.streamed = False
-        self._known = 0  # tokens whose arrivals are known
-        self._open: list[int] = []  # arrivals that wait for a count
+def _ended(exchange: Exchange, answer: Answer, problem: str) -> tuple[Status, str]:
+    """Status and error of an exchange that did not end with a whole response."""
+    status, words = _OUTCOMES[exchange.outcome]
+    if exchange.outcome not in ("refused", "unsent"):
+        words = f"{words} {_progress(answer.counts)}"
+    reasons = [words, line_of(exchange.detail, MESSAGE), problem]
+    return status, ": ".join(reason for reason in dict.fromkeys(reasons) if reason)
 
-    def take(self, event: object, at_ns: int) -> None:
-        """Takes what one event says.
 
-        Raises:
-            BadEvent: It is an error, or no chunk of an answer.
-        """
-        if not isinstance(event, dict):
-            raise BadEvent("not a JSON object")
-        choices = event.get("choices")
-        if event.get("error") or (not choices and event.get("object") == "error"):
-            raise BadEvent(f"error from the server: {_message(event)}")
-        came = False
-        if choices:
-            if not isinstance(choices, list):
-                raise BadEvent("choices are not a list")
-            for choice in choices:
-                if not isinstance(choice, dict):
-                    raise BadEvent("a choice is not an object")
-                if not choice.get("index"):  # one choice was asked for
-                    came = True
-                    self._choice(choice, at_ns)
-        usage = event.get("usage")
-        if usage is not None:
-            self._usage(usage, at_ns if came else None)
+def _progress(counts: Sequence[int | None]) -> str:
+    told = [count for count in counts if count is not None]
+    if not counts:
+        return "before the first token"
+    number, what = (sum(told), "token") if len(told) == len(counts) else (len(counts), "arrival")
+    return f"after {number} {what}" if number == 1 else f"after {number} {what}s"
 
-    def _choice(self, choice: dict[str, object], at_ns: int) -> None:
-        part = choice.get("delta") or choice.get("message") or choice
-        if not isinstance(part, dict):
-            raise BadEvent("a delta is not an object")
-        text = part.get("content") or part.get("text")
-        thought = part.get("reasoning_content") or part.get("reasoning")
-        ids = choice.get("token_ids")
-        if text:
-            if not isinstance(text, str):
-                raise BadEvent("content is not text")
-            self.text.append(text)
-        if thought:
-            if not isinstance(thought, str):
-                raise BadEvent("reasoning is not text")
-            self.reasoning.append(thought)
-        if ids is not None and not isinstance(ids, list):
-            raise BadEvent("token_ids are not a list")
-        if text or thought or ids or _calls(part):
-            self._arrival(at_ns, bool(text), bool(thought), ids)
-        reason = choice.get("finish_reason")
-        if reason is not None:
-            if not isinstance(reason, str):
-                raise BadEvent("finish_reason is not text")
-            self.finish_reason = _storable(reason)
 
-    def _arrival(self, at_ns: int, text: bool, thought: bool, ids: list[object] | None) -> None:
-        """An event that ends the reasoning and begins the text counts as text."""
-        kind: Kind = "content"
-        if thought and not text:
-            kind = "reasoning"
-        elif not text and self.kinds:
-            kind = self.kinds[-1]
-        if ids is None:
-            self._open.append(len(self.counts))
-            self.counts.append(None)
-        else:
-            self.counts.append(len(ids))
-            self._known += len(ids)
-        self.kinds.append(kind)
-        self.at_ns.append(at_ns)
-
-    def _usage(self, usage: object, at_ns: int | None) -> None:
-        """Takes a usage, which counts from the first token on; `at_ns` if a choice came with it."""
-        if not isinstance(usage, dict):
-            raise BadEvent("usage is not an object")
-        self.input_tokens = _count(usage, "prompt_tokens", self.input_tokens)
-        self.output_tokens = _count(usage, "completion_tokens", self.output_tokens)
-        details = usage.get("prompt_tokens_details")
-        if isinstance(details, dict):
-            self.cached_input_tokens = _count(details, "cached_tokens", self.cached_input_tokens)
-        details = usage.get("completion_tokens_details")
-        if isinstance(details, dict):
-            self.reasoning_tokens = _count(details, "reasoning_tokens", self.reasoning_tokens)
-        new = (self.output_tokens or 0) - self._known
-        if new <= 0:
-            return
-        if not self._open and at_ns is not None and self.streamed:
-            self._arrival(at_ns, text=False, thought=False, ids=None)
-        if self._open:
-            laid = shares(new, len(self._open))
-            for k, share in zip(self._open, laid, strict=True):
-                self.counts[k] = share
-            self.spread = self.spread or 1 < len(self._open) != new
-            self._open = []
-            self._known += new
+def _or_text(content: bytes) -> object:
+    try:
+        return decode(content)
+    except BadEvent:
+        return content

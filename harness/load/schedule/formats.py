@@ -44,6 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
+_LONE = re.compile("[\ud800-\udfff]")
 _COLUMNS = ("due_ns", "input_tokens", "output_tokens", "asked_output_tokens", "status")
 _PROMPTERS = ("human", "user")
 _ANSWERERS = ("gpt", "chatgpt", "assistant")
@@ -143,7 +144,7 @@ def _utc_ns(row: Row, name: str) -> int:
         whole = datetime.fromisoformat(f"{day}T{clock}{zone or 'Z'}")
     except ValueError as error:
         raise ConfigError(
-            f"{name} is {row.cell(name)!r}, not a time such as 2023-11-16 18:17:03.9799600",
+            f"{name} is {row.cell(name)!r:.60}, not a time such as 2023-11-16 18:17:03.9799600",
             where=row.where,
         ) from error
     return (whole - _EPOCH) // timedelta(seconds=1) * _NS_PER_S + int(fraction.ljust(9, "0"))
@@ -209,9 +210,10 @@ def _alpaca(path: Path) -> Iterator[_Found]:
 
 
 def _texts(text: Any, answer: Any) -> _Found:
-    if isinstance(text, str) and isinstance(answer, str):
-        return None, Ask(None, None, None, text=text, answer=answer)
-    return "the prompt or the answer is no text"
+    """A request told by its words; half of a surrogate pair is none that could be sent."""
+    if any(not isinstance(said, str) or _LONE.search(said) for said in (text, answer)):
+        return "the prompt or the answer is no text"
+    return None, Ask(None, None, None, text=text, answer=answer)
 
 
 def _accelbench(path: Path) -> Iterator[_Found]:

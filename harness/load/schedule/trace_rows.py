@@ -57,7 +57,7 @@ class Row:
         number = value if type(value) is int else self._number(name, value)
         if not 0 <= number <= MOST_TOKENS or number != int(number):
             raise ConfigError(
-                f"{name} is {value!r}, not a whole number from 0 to {MOST_TOKENS}",
+                f"{name} is {value!r:.60}, not a whole number from 0 to {MOST_TOKENS}",
                 where=self.where,
             )
         return int(number)
@@ -73,12 +73,12 @@ class Row:
             ConfigError: It is not a number, is negative, or is beyond `MOST_S`.
         """
         value = self.cell(name)
-        number = (value if type(value) is int else self._number(name, value)) * unit_ns
-        if not 0 <= number <= MOST_S * _NS_PER_S:
+        number = value if type(value) is int else self._number(name, value)
+        if not 0 <= number <= MOST_S * _NS_PER_S // unit_ns:
             raise ConfigError(
-                f"{name} is {value!r}, not an instant from 0 to {MOST_S} s", where=self.where
+                f"{name} is {value!r:.60}, not an instant from 0 to {MOST_S} s", where=self.where
             )
-        return round(number)
+        return round(number * unit_ns)
 
     def _number(self, name: str, value: Any) -> Decimal:
         try:
@@ -86,7 +86,7 @@ class Row:
         except InvalidOperation:
             number = Decimal("NaN")
         if not number.is_finite():
-            raise ConfigError(f"{name} is {value!r}, not a number", where=self.where)
+            raise ConfigError(f"{name} is {value!r:.60}, not a number", where=self.where)
         return number
 
 

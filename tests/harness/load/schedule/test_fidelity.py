@@ -153,19 +153,19 @@ def test_a_block_is_a_hit_after_the_same_blocks_alone():
 
 
 def test_prompts_that_follow_the_blocks_reproduce_the_sharing():
-    """Clipping them to a length takes some of it away."""
-    blocks = ((0, 1, 2), (0, 1, 3), (4,), (0, 1, 3, 5))
+    """Clipping them within the blocks that are shared takes some of it away."""
+    blocks = ((0, 1, 2), (0, 1, 3), (4,), (0, 1, 3))
     asks = [Ask(n, 4 * len(ids) - 1, 1, blocks=ids, block_tokens=4) for n, ids in enumerate(blocks)]
     made = [
         tuple(100 * block + i for block in ask.blocks for i in range(4))[: ask.input_tokens]
         for ask in asks
     ]
-    # the third block of the last prompt is whole, where an earlier prompt ended within it
     sharing = told(asks, [Prompt(str(n), "", ids, 1) for n, ids in enumerate(made)])["sharing"]
-    assert sharing["recorded_hit_share_of_blocks"] == 5 / 11
-    assert sharing["replayed_hit_share_of_blocks"] == 4 / 11
-    short = [Prompt(str(n), "", ids[:3], 1) for n, ids in enumerate(made)]
-    assert told(asks, short)["sharing"]["replayed_hit_share_of_tokens"] == 2 / 4
+    assert sharing["recorded_hit_share_of_blocks"] == 5 / 10
+    assert sharing["replayed_hit_share_of_blocks"] == 5 / 10
+    assert sharing["recorded_hit_share_of_tokens"] == sharing["replayed_hit_share_of_tokens"]
+    short = [Prompt(str(n), "", ids[:7], 1) for n, ids in enumerate(made)]
+    assert told(asks, short)["sharing"]["replayed_hit_share_of_tokens"] == 14 / 24
 
 
 def test_each_request_has_its_prompt():

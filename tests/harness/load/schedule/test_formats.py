@@ -109,6 +109,15 @@ def test_sharegpt_gives_the_first_prompt_and_its_answer():
     assert found.stamp_s is None
 
 
+@pytest.mark.parametrize("answer", ["\\ud800", 3, ["a"]])
+def test_what_cannot_be_sent_as_text_is_left_out(reads, answer):
+    """Half of a surrogate pair is JSON, but no text."""
+    entries = [{"instruction": "a", "output": said} for said in ("b", answer)]
+    found = reads("alpaca", json.dumps(entries).replace("\\\\", "\\"))
+    assert [ask.answer for ask in found.asks] == ["b"]
+    assert found.left_out == {"the prompt or the answer is no text": 1}
+
+
 def test_alpaca_appends_the_input_to_the_instruction():
     """The input, where there is one, follows a blank line."""
     found = read_asks(EXAMPLES / "alpaca.json", "alpaca")
