@@ -69,6 +69,10 @@ class Progress:
             self._trials = {**self._trials, event["cell"]: event["trials"]}
             self._total += event["added"]
             self._line(f"{event['cell']}: its pilot asks for {event['trials']} trials in all")
+        elif kind == "searching":
+            self._trials = {**self._trials, event["cell"]: self._trials[event["cell"]] + 1}
+            self._total += 1
+            self._line(f"{event['cell']}: goes on at {event['rate_per_s']:g} request/s")
         elif kind == "warning":
             self._line(f"warning: {event['text']}")
 

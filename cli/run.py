@@ -18,6 +18,7 @@ from accelbench.harness.run import registry
 from accelbench.harness.run.campaign import ask, run
 from accelbench.harness.run.planner import resolve
 from accelbench.harness.schema.cell import Cell
+from accelbench.harness.schema.scenario import Sustainable
 
 
 def command(args: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ def measure(
     _check_parts(list(cells.values()))
     asked = ask(suite, cells, overrides, args.argv)
     folder = Path(args.out) if args.out else _new_folder(suite, asked.id)
-    progress = Progress({name: cell.rules.trials for name, cell in cells.items()})
+    progress = Progress({name: _trials(cell) for name, cell in cells.items()})
     signal.signal(signal.SIGTERM, _stop)
     try:
         place = run(asked, folder, progress.tell)
@@ -64,6 +65,11 @@ def measure(
     bundle = read_bundle(folder)
     print_bundle(bundle, as_json=args.json)
     return 0 if _all_valid(bundle) else 1
+
+
+def _trials(cell: Cell) -> int:
+    """Trials of a cell as far as is known beforehand; a search takes one after another."""
+    return 1 if isinstance(cell.scenario, Sustainable) else cell.rules.trials
 
 
 def _all_valid(bundle: Bundle) -> bool:

@@ -24,6 +24,7 @@ _PANELS = {
     "tp.samples": "samples a second (sample/s)",
     "train.samples_per_s": "samples a second in training steps (sample/s)",
     "tp.decode": "generated tokens a second while decoding (token/s)",
+    "tp.system": "generated tokens a second of all requests together (token/s)",
 }
 
 _BATCHING, _SWEPT = "batch.efficiency", "tp.samples"
@@ -89,7 +90,9 @@ def draw_batching(shown: Sequence[Shown]) -> Drawing:
 def _metric(one: Shown) -> str:
     if one.cell.scenario == "train_to_target":
         return "train.samples_per_s"
-    return "tp.decode" if generates(one.cell) else "tp.samples"
+    if generates(one.cell):
+        return "tp.decode" if one.value("tp.decode") else "tp.system"
+    return "tp.samples"
 
 
 def _row(one: Shown, metric: str) -> dict[str, Any]:

@@ -89,9 +89,10 @@ def _panel(one: Shown) -> Any:
 
 
 def _arrivals(seen: Observation) -> list[dict[str, float]]:
-    """Time since due and count of tokens at each arrival, of the first requests."""
-    shown = seen.column("requests", "id").slice(0, _MOST_REQUESTS)
-    due = dict(zip(shown.to_pylist(), seen.requests.due, strict=False))
+    """Time since due and count of tokens at each arrival, of the window's first requests."""
+    inside = seen.requests.due_inside
+    shown = seen.column("requests", "id").filter(pa.array(inside)).slice(0, _MOST_REQUESTS)
+    due = dict(zip(shown.to_pylist(), seen.requests.due[inside], strict=False))
     start = seen.trace.head.window_ns[0]
     rows: list[dict[str, float]] = []
     tokens: Counter[str] = Counter()

@@ -10,6 +10,9 @@ from accelbench.harness.schema.rules import Limits
 from accelbench.harness.statistics.intervals import percentile
 from accelbench.harness.units import human, seconds
 
+BUSY = 0.9
+"""Share of a processor beyond which a dispatcher that is late is late for want of it."""
+
 _MEDIANS = ("ttft.service.p50", "e2e.service.p50")
 
 
@@ -73,15 +76,32 @@ def _differences(found: Fidelity, limits: Limits) -> list[str]:
 
 
 def client_bound(case: Case) -> str | None:
-    """The generator's calibrated error against the median that is reported."""
-    error = case.worst("generator.error")
+    """What the generator adds, as calibrated and as the run itself shows, against its limit.
+
+    Calibration tells the error of a stamp at this rate. The run tells how long bytes waited until
+    a dispatcher read them, and whether one that was late had used up its processor.
+    """
     limit, how = _allowed(case, case.limits.client_s)
-    if error is None or error <= limit:
-        return None
-    return (
-        f"the load generator alone errs by {human(error, 's')} at this rate, at most {how} is"
-        " allowed: give it more processors, or lower the rate"
-    )
+    error, lag = case.worst("generator.error"), case.worst("generator.stamp_lag")
+    found = []
+    if error is not None and error > limit:
+        found.append(
+            f"the load generator alone errs by {human(error, 's')} at this rate, at most {how} is"
+            " allowed"
+        )
+    if lag is not None and lag > limit:
+        found.append(
+            f"p99 of the time until a dispatcher read what had arrived is {human(lag, 's')}, at"
+            f" most {how} is allowed"
+        )
+    busy = case.worst("generator.cpu_share")
+    late = (lag is not None and lag > limit) or generator_late(case) is not None
+    if late and busy is not None and busy > BUSY:
+        found.append(
+            f"a dispatcher that was late used {busy:.0%} of its processor, at most {BUSY:.0%} leaves"
+            " it time"
+        )
+    return f"{'; '.join(found)}: give it more processors, or lower the rate" if found else None
 
 
 def _allowed(case: Case, least_s: float) -> tuple[float, str]:

@@ -45,22 +45,34 @@ def tokens_uncounted(case: Case) -> str | None:
 
 
 def cache_contrary(case: Case) -> str | None:
-    """Prompt tokens found in a prefix cache against what the rules say of it."""
-    requests, wanted = case.seen.requests, case.rules.cache
-    cached = requests.cached_input_tokens
-    told = requests.completed & ~np.isnan(cached)
-    if wanted == "any" or not told.any():
+    """Prompt tokens found in a prefix cache against what the rules say of it.
+
+    Where no request tells, the engine's own counters do.
+    """
+    found = _cached(case) if case.rules.cache != "any" else None
+    if found is None:
         return None
-    hits, prompt = float(cached[told].sum()), float(np.nansum(requests.input_tokens[told]))
-    if wanted == "cold" and hits > 0:
+    hits, prompt = found
+    if case.rules.cache == "cold" and hits > 0:
         share = f" ({hits / prompt:.1%})" if prompt else ""
         return (
             f"{hits:.0f} prompt tokens{share} were found in the cache, the rules ask for a cold"
             " one: empty it before each trial, or send prompts that share no prefix"
         )
-    if wanted == "warm" and hits == 0:
+    if case.rules.cache == "warm" and hits == 0:
         return (
             f"none of {prompt:.0f} prompt tokens was found in the cache, the rules ask for a warm"
             " one: send the prompts once before the window, and see that the cache is on"
         )
     return None
+
+
+def _cached(case: Case) -> tuple[float, float] | None:
+    """Prompt tokens found in the cache, and all of them; None where nobody tells."""
+    requests = case.seen.requests
+    told = requests.completed & ~np.isnan(requests.cached_input_tokens)
+    if told.any():
+        hits = float(requests.cached_input_tokens[told].sum())
+        return hits, float(np.nansum(requests.input_tokens[told]))
+    counted, queried = (case.seen.counter(f"prefix_cache.{name}") for name in ("hit", "queried"))
+    return None if counted is None or queried is None else (counted, queried)

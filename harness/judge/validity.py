@@ -4,7 +4,7 @@ What came out (`outcome`):
 
 `arithmetic`           more FLOP/s than the roofline allows: something was counted wrongly
 `quality_below_gate`   the model's quality is below the gate, or was not evaluated
-`requests_failed`      a request that was due in the window is not ok
+`requests_failed`      a request that was due in the window is not ok, or was never sent
 `target_not_met`       no evaluation of a training trial met its target
 `too_few_samples`      fewer requests were completed than the rules ask for, or too few for an
                        interval that the rules claim
@@ -14,14 +14,17 @@ What came out (`outcome`):
 
 What was counted (`tokens`):
 
-`cache_contrary`       prompts were found in a cache that was to be cold, or not in a warm one
+`cache_contrary`       prompts were found in a cache that was to be cold, or not in a warm one, as
+                       requests or the engine's counters tell
 `output_length_off`    output lengths are not those that were asked for
-`tokens_uncounted`     arrivals without a count, or a told length that is not what arrived
+`tokens_uncounted`     arrivals without a count, or a told length that is not what arrived; counts
+                       that were laid on arrivals by convention are counts
 
-The load (`generator`), in an open loop:
+The load (`generator`), the first and the last in an open loop:
 
 `arrivals_off`         the sends are another process than the schedule
-`client_bound`         the load generator's calibrated error is too large for what is reported
+`client_bound`         the load generator's error, as calibrated or as its own lag in this run, is
+                       too large for what is reported, or it was late with its processor used up
 `generator_late`       requests were sent later (or earlier) than they were due
 
 The machine (`machine`) and its meters (`meters`):

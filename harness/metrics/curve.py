@@ -163,14 +163,20 @@ def objective(level: ServiceLevel) -> Objective:
 def curve(points: Sequence[LoadPoint]) -> dict[str, Measurement]:
     """The latency-throughput curve (D-03): each of `COLUMNS` at each load, by load.
 
-    A column that no load has is left out; a load that lacks one of the others says why.
+    A column that no load has is left out; a load that lacks one of the others says why. One load
+    alone is no curve: its rows say so.
 
     Args:
         points: One a load.
     """
     columns = [name for name in COLUMNS if any(name in p.measurements for p in points)]
+    known = sum(bool(point.measurements) for point in points)
+    few = known < 2  # noqa: PLR2004  (a curve needs two)
+    alone = Absent(f"a curve needs 2 loads with a valid trial, there are {known}")
     return {
-        f"curve.{name}.{load_told(point.load)}": _row(point, name)
+        f"curve.{name}.{load_told(point.load)}": measurement(_DEFINED[name], alone)
+        if few
+        else _row(point, name)
         for point in sorted(points, key=lambda point: point.load)
         for name in columns or ("tp.requests",)
     }

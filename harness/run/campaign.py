@@ -32,12 +32,14 @@ from accelbench.harness.run.folder import begin, check_space, claimed, clear, cl
 from accelbench.harness.run.job import Outcome, Trial
 from accelbench.harness.run.mirror import Mirror
 from accelbench.harness.run.planner import Slot, missing_slots, plan_round, wanted_trials
+from accelbench.harness.run.search import next_rate
 from accelbench.harness.run.trial import finish
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import decode, encode
 from accelbench.harness.schema.plain import Plain, digest, pretty
 from accelbench.harness.schema.protocols import SessionEvent
 from accelbench.harness.schema.record import Record, WeightsSource
+from accelbench.harness.schema.scenario import Sustainable
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -96,8 +98,8 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
     Args:
         asked: The campaign.
         folder: Its folder: new, empty, or holding the same campaign unfinished.
-        tell: Takes events for people: "begun", "trial_started", "trial_finished", "more",
-            "warning".
+        tell: Takes events for people: "begun", "trial_started", "load", "trial_finished",
+            "more", "searching", "warning".
 
     Returns:
         Where a tracker holds the records, or None.
@@ -171,7 +173,7 @@ def _weights(running: _Running) -> dict[str, tuple[Path, WeightsSource]]:
 
 def _sessions(running: _Running, slots: Sequence[Slot], number: int) -> None:
     weights = _weights(running)
-    for job in plan_round(running.cells, slots, number, weights, running.folder):
+    for job in plan_round(running.cells, running.records, slots, number, weights, running.folder):
         executor = registry.executor(job.first.executor)
         plain = cast("Mapping[str, Plain]", encode(job))
         executor.run(plain, lambda event: _heard(running, event))
@@ -197,12 +199,24 @@ def _finished(running: _Running, outcome: Outcome) -> None:
 
 
 def _tell_of_more(running: _Running, cell: Cell) -> None:
-    """Tells once, when a cell's pilot is done, how many trials its precision takes."""
+    """Tells, when a cell's pilot is done, how many trials its precision takes; and of a search,
+    after each trial, that it goes on.
+    """
+    if isinstance(cell.scenario, Sustainable):
+        _tell_of_search(running, cell, cell.scenario)
+        return
     precision = cell.rules.precision
     done = sum(name == cell.name for name, _ in running.records)
     wanted = wanted_trials(cell, running.records)
     if precision is not None and done == cell.rules.trials and wanted > done:
         running.tell({"event": "more", "cell": cell.name, "trials": wanted, "added": wanted - done})
+
+
+def _tell_of_search(running: _Running, cell: Cell, search: Sustainable) -> None:
+    done = [running.records[slot] for slot in sorted(running.records) if slot[0] == cell.name]
+    rate = next_rate(search, done)
+    if rate is not None:
+        running.tell({"event": "searching", "cell": cell.name, "rate_per_s": rate})
 
 
 def _never_begun(running: _Running, slot: Slot, why: str) -> None:

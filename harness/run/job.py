@@ -16,12 +16,14 @@ class Trial:
         repeat: Its number in the cell, from 0.
         seed: Seed of whatever it draws.
         folder: Folder that takes its trace, artifacts and log.
+        rate_per_s: The rate at which a search wants it; None for other cells.
     """
 
     cell: str
     repeat: int
     seed: int
     folder: str
+    rate_per_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,16 @@ from pathlib import Path
 
 from accelbench.harness.bundle.layout import partial_folder
 from accelbench.harness.errors import ConfigError
+from accelbench.harness.load.schedule.replay import digest as digest_of
 from accelbench.harness.run import registry
 from accelbench.harness.run.job import SessionJob, Trial
+from accelbench.harness.run.search import next_rate
+from accelbench.harness.schema.arrivals import Replay
 from accelbench.harness.schema.cell import Cell, Choice
 from accelbench.harness.schema.decode import encode, nearest
 from accelbench.harness.schema.plain import digest
 from accelbench.harness.schema.record import Record, WeightsSource
-from accelbench.harness.schema.scenario import TrainToTarget
+from accelbench.harness.schema.scenario import OpenLoop, Scenario, Sustainable, TrainToTarget
 from accelbench.harness.statistics.fixed_width import planned_trials
 
 Slot = tuple[str, int]
@@ -47,7 +50,9 @@ def resolve(cells: Iterable[Cell]) -> Mapping[str, Cell]:
 
 def _checked(cell: Cell) -> Cell:
     builder = registry.builder(cell.workload)
-    lacking = registry.adapter(cell.adapter).supports(builder, cell.scenario)
+    scenario = cell.scenario
+    one = scenario.at(1.0) if isinstance(scenario, Sustainable) else scenario
+    lacking = registry.adapter(cell.adapter).supports(builder, one)
     if lacking:
         raise ConfigError(
             f"adapter {cell.adapter.name!r} cannot do {cell.scenario.kind!r} "
@@ -59,11 +64,21 @@ def _checked(cell: Cell) -> Cell:
     return replace(
         cell,
         workload=replace(cell.workload, options=options.options),
+        scenario=_with_digest(scenario),
         adapter=registry.complete("adapters", cell.adapter),
         probe=registry.complete("probes", cell.probe),
         tracker=registry.complete("trackers", cell.tracker),
         executor=registry.complete("executors", cell.executor),
     )
+
+
+def _with_digest(scenario: Scenario) -> Scenario:
+    """The same scenario; a recorded trace that it replays is named by its digest."""
+    if not (isinstance(scenario, OpenLoop) and isinstance(scenario.arrivals, Replay)):
+        return scenario
+    arrivals = scenario.arrivals
+    found = replace(arrivals, sha256=arrivals.sha256 or digest_of(arrivals.path))
+    return replace(scenario, arrivals=found)
 
 
 def missing_slots(cells: Mapping[str, Cell], done: Mapping[Slot, Record]) -> list[Slot]:
@@ -86,12 +101,15 @@ def wanted_trials(cell: Cell, done: Mapping[Slot, Record]) -> int:
 
     With a wanted precision, the cell's first trials are the pilot. Once they are done their
     spread fixes the number for good; a pilot in which a trial is not valid, or lacks the metric,
-    fixes nothing.
+    fixes nothing. A search takes one trial after another until it has ended.
 
     Args:
         cell: The cell.
         done: The records there are.
     """
+    if isinstance(cell.scenario, Sustainable):
+        before = _records(cell.name, done)
+        return len(before) + (next_rate(cell.scenario, before) is not None)
     rules = cell.rules
     if rules.precision is None:
         return rules.trials
@@ -113,6 +131,7 @@ def wanted_trials(cell: Cell, done: Mapping[Slot, Record]) -> int:
 
 def plan_round(
     cells: Mapping[str, Cell],
+    done: Mapping[Slot, Record],
     slots: Sequence[Slot],
     number: int,
     weights: Mapping[str, tuple[Path, WeightsSource]],
@@ -122,6 +141,7 @@ def plan_round(
 
     Args:
         cells: All cells.
+        done: The records there are; a search goes on from them.
         slots: The trials, all of them ready to run.
         number: Number of the round; it enters the seed of the order.
         weights: Weights files by the cell that trained them.
@@ -136,7 +156,8 @@ def plan_round(
     jobs = []
     for key in keys:
         order.shuffle(groups[key])
-        jobs.append(_job(f"{number}-{key[:8]}", number, cells, groups[key], weights, bundle))
+        rates = {slot: _rate(cells[slot[0]], done) for slot in groups[key]}
+        jobs.append(_job(f"{number}-{key[:8]}", number, cells, rates, weights, bundle))
     return jobs
 
 
@@ -144,11 +165,11 @@ def _job(
     name: str,
     number: int,
     cells: Mapping[str, Cell],
-    slots: Sequence[Slot],
+    rates: Mapping[Slot, float | None],
     weights: Mapping[str, tuple[Path, WeightsSource]],
     bundle: Path,
 ) -> SessionJob:
-    source = cells[slots[0][0]].weights_from
+    source = cells[next(iter(rates))[0]].weights_from
     path, told = weights[source] if source is not None else (None, None)
     trials = tuple(
         Trial(
@@ -156,14 +177,27 @@ def _job(
             repeat,
             cells[cell].rules.seed + repeat,
             str(partial_folder(bundle, cell, repeat).resolve()),
+            rate,
         )
-        for cell, repeat in slots
+        for (cell, repeat), rate in rates.items()
     )
     used = {trial.cell: cells[trial.cell] for trial in trials}
     folder = (bundle / ".sessions" / name).resolve()
     return SessionJob(
         name, number, trials, used, str(path.resolve()) if path else None, told, str(folder)
     )
+
+
+def _rate(cell: Cell, done: Mapping[Slot, Record]) -> float | None:
+    """The rate of a search's next trial; None for a cell whose trials are alike."""
+    if not isinstance(cell.scenario, Sustainable):
+        return None
+    return next_rate(cell.scenario, _records(cell.name, done))
+
+
+def _records(cell: str, done: Mapping[Slot, Record]) -> list[Record]:
+    """A cell's records in the order of their repeats."""
+    return [done[slot] for slot in sorted(slot for slot in done if slot[0] == cell)]
 
 
 def _session_key(cell: Cell, slot: Slot) -> str:

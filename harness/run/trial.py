@@ -57,6 +57,7 @@ def finish(bundle: Path, cell: Cell, outcome: Outcome) -> Record:
             weights=outcome.weights,
             steady_state=found.steady_state,
             conventions=CONVENTIONS,
+            rate_per_s=outcome.trial.rate_per_s,
             log_tail=() if outcome.done else _tail(folder / LOG),
         )
     write_record(folder, record)

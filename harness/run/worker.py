@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from accelbench.harness.bundle.layout import ARTIFACTS, TRACE
 from accelbench.harness.bundle.trace_files import write_trace
@@ -26,6 +26,7 @@ from accelbench.harness.schema.decode import decode
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Adapter, Session, Task, Work
 from accelbench.harness.schema.recorder import Recorder
+from accelbench.harness.schema.scenario import Sustainable
 
 
 def main(job_file: str, events_fd: int) -> int:
@@ -97,7 +98,10 @@ def do_trial(
     artifacts.mkdir(parents=True, exist_ok=True)
     recorder = Recorder(session.clock)
     anchor = datetime.now(UTC).isoformat()
-    session.execute(Work(cell.scenario, cell.rules, trial.seed, artifacts, tell), recorder)
+    scenario = cell.scenario
+    if isinstance(scenario, Sustainable):
+        scenario = scenario.at(cast("float", trial.rate_per_s))
+    session.execute(Work(scenario, cell.rules, trial.seed, artifacts, tell), recorder)
     trace = recorder.freeze(
         adapter.evidence,
         precision=session.precision,

@@ -74,6 +74,8 @@ class Record:
         steady_state: The class of its service times: flat, warm-up, slow-down, no steady state,
             or too short to tell; None where it has none.
         conventions: How what the survey leaves open was counted, by gap of its checklist.
+        rate_per_s: The rate of this trial of a search, requests a second; None for other cells,
+            whose trials are alike.
     """
 
     schema: Literal["accelbench.record/1"]
@@ -100,6 +102,7 @@ class Record:
     log_tail: tuple[str, ...] = ()
     steady_state: str | None = None
     conventions: Mapping[str, str] = field(default_factory=dict)
+    rate_per_s: float | None = None
 
     @property
     def id(self) -> str:

@@ -1,6 +1,6 @@
 """How work arrives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from accelbench.harness.schema.arrivals import ArrivalProcess, Bursts, Constant, Gamma, Poisson
@@ -123,6 +123,48 @@ class OpenLoop:
 
 
 @dataclass(frozen=True)
+class Sustainable:
+    """A search for the highest rate that meets a service level, one open loop after another.
+
+    Attributes:
+        arrivals: The process; its rate is the first that is tried.
+        requests: Requests in the window of each trial.
+        slo: The service level; each of its thresholds is held against the p99 of a load, failed
+            requests counting as infinitely slow.
+        resolution: The search ends when the lowest rate that does not meet the level is at most
+            this share above the highest that does.
+        repeats: Trials at each rate.
+        most_trials: Trials after which it ends all the same.
+        tail: As of an open loop.
+    """
+
+    kind: Literal["sustainable"]
+    arrivals: Constant | Poisson | Gamma
+    requests: int
+    slo: ServiceLevel
+    resolution: float = 0.1
+    repeats: int = 3
+    most_trials: int = 60
+    tail: int = 0
+
+    def __post_init__(self) -> None:
+        _positive(requests=self.requests, repeats=self.repeats, most_trials=self.most_trials)
+        if self.tail < 0 or self.resolution <= 0:
+            raise ValueError("tail >= 0 and resolution > 0 are needed")
+        _level(self.slo)
+
+    def at(self, rate_per_s: float) -> OpenLoop:
+        """The open loop of a trial at a rate."""
+        return OpenLoop(
+            "open_loop",
+            replace(self.arrivals, rate_per_s=rate_per_s),
+            self.requests,
+            self.slo,
+            self.tail,
+        )
+
+
+@dataclass(frozen=True)
 class TrainToTarget:
     """Training from scratch until an evaluation meets the target, or the epochs are used up.
 
@@ -143,7 +185,9 @@ class TrainToTarget:
         _positive(batch_size=self.batch_size, max_epochs=self.max_epochs)
 
 
-Scenario: TypeAlias = Offline | SingleStream | MultiStream | ClosedLoop | OpenLoop | TrainToTarget
+Scenario: TypeAlias = (
+    Offline | SingleStream | MultiStream | ClosedLoop | OpenLoop | Sustainable | TrainToTarget
+)
 
 
 def _level(slo: ServiceLevel | None) -> None:

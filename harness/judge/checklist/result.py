@@ -11,10 +11,44 @@ from accelbench.harness.judge.checklist.facts import family
 from accelbench.harness.judge.checklist.pointer import Documents, value_at
 from accelbench.harness.judge.checklist.subject import Subject, subject_of
 
-TOKEN_RATES = ("tp.prefill", "tp.decode", "tp.system", "goodput.tokens")
-RATES = ("tp.*", "goodput.*", "train.samples_per_s")
-DELAYS = ("e2e.*", "ttft.*", "itl.*", "tpot.*", "prefill.time.*", "decode.time.*")
-PER_ENERGY = ("energy.per_*", "*_per_joule", "edp", "ed2p", "iso_accuracy.energy.*")
+TOKEN_RATES = (
+    "tp.prefill",
+    "tp.decode",
+    "tp.system",
+    "goodput.tokens",
+    "curve.tp.system.*",
+    "curve.goodput.tokens.*",
+    "sustainable.tokens",
+)
+RATES = (
+    "tp.*",
+    "goodput.*",
+    "train.samples_per_s",
+    "curve.tp.*",
+    "curve.goodput.*",
+    "sustainable.*",
+)
+DELAYS = (
+    "e2e.*",
+    "ttft.*",
+    "itl.*",
+    "tpot.*",
+    "prefill.time.*",
+    "decode.time.*",
+    "query.response.*",
+    "curve.e2e.*",
+    "curve.ttft.*",
+    "curve.itl.*",
+)
+PER_ENERGY = (
+    "energy.per_*",
+    "*_per_joule",
+    "edp",
+    "ed2p",
+    "iso_accuracy.energy.*",
+    "curve.energy.per_*",
+    "curve.tokens_per_joule.*",
+)
 ENERGIES = ("energy.*", "power.*", *PER_ENERGY)
 EFFICIENCIES = ("*tops_per_w.*",)
 PEAKS = (*EFFICIENCIES, "*tops_per_mm2", "*tops_per_mm2.*")

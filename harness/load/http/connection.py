@@ -11,7 +11,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from accelbench.harness.load.http.dispatch import Live
+    from accelbench.harness.load.http.live import Live
 
 READ_BYTES = 65536
 """Most bytes of one reading."""

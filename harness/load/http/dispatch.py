@@ -168,17 +168,15 @@ class Dispatcher:
 
     def _wait(self) -> None:
         """Waits for bytes or for the next thing to do, and takes what came."""
-        events = self._poll.poll(0)
-        if not events:
-            due = self._feed.next_ns()
-            first = self._tick_ns if due is None else min(due, self._tick_ns)
-            left_s = (first - time.perf_counter_ns()) / _NS_PER_S
-            if left_s <= 0:
-                return
-            if left_s > _COARSE_S:
-                events = self._poll.poll(left_s - _COARSE_S)
-            elif select.select([self._poll], [], [], left_s)[0]:
-                events = self._poll.poll(0)
+        due = self._feed.next_ns()
+        first = self._tick_ns if due is None else min(due, self._tick_ns)
+        left_s = (first - time.perf_counter_ns()) / _NS_PER_S
+        if left_s > _COARSE_S:
+            events = self._poll.poll(left_s - _COARSE_S)
+        else:
+            if left_s > 0:
+                select.select([self._poll], [], [], left_s)
+            events = self._poll.poll(0)
         by_fd = self._by_fd
         for fd, event in events:
             connection = by_fd.get(fd)

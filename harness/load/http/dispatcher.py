@@ -51,7 +51,7 @@ def main() -> int:
     from accelbench.harness.load.http.replies import write_replies  # noqa: PLC0415  (slow to import)
 
     before = time.process_time()
-    write_replies(exchanges, order.out, order.name)
+    write_replies(exchanges, order)
     _tell(event="done", tally=asdict(tally), reading_s=time.process_time() - before)
     return 0
 

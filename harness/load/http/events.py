@@ -1,7 +1,7 @@
-"""Server-sent events in OpenAI's format: cut out of a stream, decoded, and put together to an answer.
+"""Server-sent events in OpenAI's format: cut out of a stream, decoded, put together to an answer.
 
-The format of events is the one of the HTML standard, section 9.2.6: lines end in LF, CRLF or CR, an event ends
-with a blank line, and what has no blank line behind it is no event.
+The format of events is that of the HTML standard, section 9.2.6: lines end in LF, CRLF or CR, an
+event ends with a blank line, and what has no blank line behind it is no event.
 """
 
 import json
@@ -9,26 +9,25 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NoReturn, TypeAlias
 
+Kind: TypeAlias = Literal["content", "reasoning"]
+"""What a token is a part of."""
+
 DONE = b"[DONE]"
 """What the last event of a stream says in place of JSON."""
 
-_BATCH = 1024
-_LINE_BYTES = 8
-_BOM = b"\xef\xbb\xbf"
-_SHOWN = 80
 MESSAGE = 200
 """Characters that are kept of a foreign message."""
 
-_MOST_TOKENS = 1 << 31
-_BROKEN_OFF = ("abort", "error")
-_DEPTH = 4
+_SHOWN = 80
 _WRAPS = ("error", "message", "detail", "msg")
+_DEPTH = 4
+_BROKEN_OFF = ("abort", "error")
+_MOST_TOKENS = 1 << 31
+_BATCH = 1024
+_BOM = b"\xef\xbb\xbf"
+_BETWEEN = b"\n\ndata: "
 # One line, and with it the blank line that may end its event; further blank lines say nothing.
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)((?:\r\n|\r|\n)?)[\r\n]*")
-
-
-Kind: TypeAlias = Literal["content", "reasoning"]
-"""What a token is a part of."""
 
 
 class BadEvent(ValueError):  # noqa: N818  (the name says what is wrong)
@@ -41,13 +40,16 @@ def events(body: bytes) -> tuple[list[bytes], list[int]]:
     Args:
         body: The stream, as far as it has come.
     """
-    parts = body.split(b"\n\n") if _looks_plain(body) else []
-    ends, end = [], 0
-    data = [part[6:] for part in parts[:-1] if part.startswith(b"data: ")]
-    if not all(data) or not data or len(data) < len(parts) - 1:
+    stop = body.rfind(_BETWEEN[:2])
+    if stop < 0 or b"\r" in body or not body.startswith(_BETWEEN[2:]):
         return _by_lines(body)
-    for part in data:
-        end += len(part) + 8
+    lines = body[6:stop]  # each event is one line, as nearly all servers write them
+    data = lines.split(_BETWEEN)
+    if not all(data) or lines.count(b"\n") != 2 * len(data) - 2:
+        return _by_lines(body)
+    ends, end = [], 0
+    for one in data:
+        end += len(one) + len(_BETWEEN)
         ends.append(end)
     return data, ends
 
@@ -184,10 +186,7 @@ class Answer:
         kinds: Of which kind they are; empty until the answer is settled.
         text: Pieces of the answer.
         reasoning: Pieces of its reasoning.
-        input_tokens: As the server counted them.
-        cached_input_tokens: How many of them came from a prefix cache.
-        output_tokens: As the server counted them.
-        reasoning_tokens: How many of them were reasoning.
+        input_tokens: As the server counted them, and so the other three.
         finish_reason: Why the server stopped.
         ended: Whether [DONE] came.
         spread: Whether counts were laid on arrivals by convention.
@@ -354,14 +353,6 @@ class Answer:
         if self.output_tokens:
             return f"no token came with text, and the usage tells of {self.output_tokens}"
         return "no token"
-
-
-def _looks_plain(body: bytes) -> bool:
-    """Whether events may be one line each, as nearly all servers write them."""
-    if b"\r" in body or body.startswith(_BOM):
-        return False
-    lines = body.count(b"\n")
-    return lines == 2 * body.count(b"\n\n") and lines * _LINE_BYTES <= len(body)
 
 
 def _by_lines(body: bytes) -> tuple[list[bytes], list[int]]:

@@ -1,18 +1,19 @@
 """Where a response of HTTP/1.1 ends (RFC 9112), found while its bytes arrive."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 LIMIT = 65536
 """Most bytes of the heads of a response, of a chunk's header, and of trailers."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?")
+_SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(?:;.*|\r)?", re.DOTALL)
 _FINAL = 200
 _SWITCHING = 101
 _BODILESS = (204, 304)
 _SIZE_DIGITS = 16
 _LENGTH_DIGITS = 18
-_HEX = b"0123456789abcdefABCDEF"
 _FOREVER = 1 << 62
 
 
@@ -26,7 +27,8 @@ class Head(NamedTuple):
     Attributes:
         minor: 1 for HTTP/1.1, 0 for HTTP/1.0.
         status: The status code.
-        fields: Values by lower-case name; several of one name are joined by commas.
+        fields: Values by lower-case name, not to be changed; several of one name are joined by
+            commas.
     """
 
     minor: int
@@ -121,8 +123,12 @@ class Framing:
         while at <= end:
             if at and not data.endswith(b"\r\n" if at > 1 else b"\n", 0, at):
                 raise MalformedResponse("a chunk goes on beyond its size")
+            if at == end:
+                break
             eol = data.find(b"\r\n", at)
             if eol < 0:
+                if not _SIZE_BEGUN.fullmatch(data, at):
+                    raise MalformedResponse("bad chunk size")
                 self._keep(data[at:], "bad chunk size")
                 at = end
                 break
@@ -151,7 +157,7 @@ class Framing:
 
     def _keep(self, rest: bytes, complaint: str) -> None:
         """Keeps an unfinished line for the next reading."""
-        if len(rest) > LIMIT or (rest and rest[0] not in _HEX):
+        if len(rest) > LIMIT:
             raise MalformedResponse(complaint)
         self._carry = rest
 
@@ -201,19 +207,20 @@ def body(data: bytes, head: Head, at: int) -> tuple[bytes, list[int], list[int]]
         return data[at:], [0], [at]
     pieces, starts, shifts, size = [], [], [], 0
     while (eol := data.find(b"\r\n", at)) >= 0:
+        header = data[at:eol]
         try:
-            length = chunk_size(data[at:eol])
-        except MalformedResponse:
+            length = int(header, 16) if header.isalnum() else chunk_size(header)
+        except ValueError:
             break
         if not length:
             break
         begin = eol + 2
-        piece = data[begin : begin + length]
+        at = begin + length + 2
+        piece = data[begin : at - 2]
         pieces.append(piece)
         starts.append(size)
         shifts.append(begin - size)
-        size += len(piece)
-        at = begin + length + 2
+        size += length
     return b"".join(pieces), starts, shifts
 
 
@@ -235,7 +242,9 @@ def chunk_size(line: bytes) -> int:
         raise MalformedResponse("bad chunk size") from None
 
 
+@lru_cache(maxsize=64)
 def _head(data: bytes) -> Head:
+    """Reads a head; those of one second are mostly the same, byte for byte."""
     first, _, rest = data.partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(first)
     if match is None:

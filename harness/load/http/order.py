@@ -24,6 +24,8 @@ class Order:
         response_bytes: Bytes of a response beyond which it is.
         give_up_after_ns: Time from the start after which all that is left is.
         cpu: The logical processor to be bound to, or None.
+        stamped: Whether the server stamps what it sends, as the null server does, so that its
+            stamps are kept beside ours.
         out: Folder that takes the answer.
         name: Name of this process's files in it.
     """
@@ -43,5 +45,6 @@ class Order:
     response_bytes: int
     give_up_after_ns: int
     cpu: int | None
+    stamped: bool
     out: str
     name: str

@@ -1,5 +1,6 @@
 """What became of requests, read and put into tables that one process hands to another."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from accelbench.harness.load.http.exchange import Exchange
+from accelbench.harness.load.http.order import Order
 from accelbench.harness.load.http.reading import read
 
 _INT, _TEXT = pa.int64(), pa.string()
@@ -24,16 +26,23 @@ REPLIES = pa.schema(
         ("output_tokens", _INT),
         ("spread", pa.bool_()),
         ("text", _TEXT),
+        ("received_ns", _INT),
+        ("written_ns", pa.list_(_INT)),
     ]
 )
-"""One row a request; `number` is its place in the plan."""
+"""One row a request; `number` is its place in the plan. The last two are the stamps of a server
+that gives them, of the request's coming and of each event; null for any other."""
 
 ARRIVALS = pa.schema([("number", _INT), ("at_ns", _INT), ("count", _INT), ("kind", _TEXT)])
 """One row an arrival of tokens."""
 
 
-def write_replies(exchanges: Sequence[Exchange], folder: str, name: str) -> None:
-    """Reads all exchanges and writes `NAME.replies` and `NAME.arrivals`.
+_RECEIVED = re.compile(rb'"received_ns": *(\d+)')
+_WRITTEN = re.compile(rb'"written_ns": *(\d+)')
+
+
+def write_replies(exchanges: Sequence[Exchange], order: Order) -> None:
+    """Reads all exchanges and writes `NAME.replies` and `NAME.arrivals` into the order's folder.
 
     Raises:
         OSError: The disk refused.
@@ -55,11 +64,12 @@ def write_replies(exchanges: Sequence[Exchange], folder: str, name: str) -> None
                 reply.output_tokens,
                 reply.spread,
                 reply.text + reply.reasoning,
+                *(_server_stamps(exchange.raw) if order.stamped else (None, None)),
             )
         )
         arrivals.extend((exchange.number, *arrival) for arrival in reply.arrivals)
-    _write(Path(folder) / f"{name}.replies", REPLIES, replies)
-    _write(Path(folder) / f"{name}.arrivals", ARRIVALS, arrivals)
+    _write(Path(order.out) / f"{order.name}.replies", REPLIES, replies)
+    _write(Path(order.out) / f"{order.name}.arrivals", ARRIVALS, arrivals)
 
 
 def read_replies(folder: str, names: Iterable[str]) -> tuple[pa.Table, pa.Table]:
@@ -74,6 +84,11 @@ def read_replies(folder: str, names: Iterable[str]) -> tuple[pa.Table, pa.Table]
         for kind in ("replies", "arrivals")
     ]
     return tables[0], tables[1]
+
+
+def _server_stamps(raw: bytes) -> tuple[int | None, list[int]]:
+    received = _RECEIVED.search(raw)
+    return int(received[1]) if received else None, [int(at) for at in _WRITTEN.findall(raw)]
 
 
 def _write(path: Path, schema: pa.Schema, rows: list[tuple[object, ...]]) -> None:

@@ -107,6 +107,7 @@ def _order(part: _Part, share: int, of: int, folder: str) -> Order:
         response_bytes=target.response_bytes,
         give_up_after_ns=max(0, part.until_ns - time.perf_counter_ns()),
         cpu=target.cpus[share % len(target.cpus)] if target.cpus else None,
+        stamped=target.stamped,
         out=folder,
         name=str(share),
     )

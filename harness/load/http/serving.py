@@ -1,10 +1,14 @@
 """One trial against a server: planned, sent, recorded."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from accelbench.harness.load.asked import histogram
+from accelbench.harness.load.http.calibration import calibrate
 from accelbench.harness.load.http.connection import stamps_arrivals
 from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
@@ -15,6 +19,7 @@ from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.units import NS_PER_S
 
 _GIVE_UP_SHARE = 0.9
+CALIBRATION_FILE = "generator.json"
 _NEVER = "the time limit of the trial came first"
 
 
@@ -56,6 +61,7 @@ def serve(
     _record_arrivals(plan, loads, recorder)
     _record_generator(loads, window, recorder)
     inside = [row for row in rows if plan.warmup <= row["number"] < plan.warmup + plan.requests]
+    _calibrate(target, inside, window, work.artifacts, recorder)
     return {
         **plan.facts,
         "generator": _generator(target, loads),
@@ -92,7 +98,7 @@ def _rows(plan: LoadPlan, loads: Sequence[Sent]) -> list[dict[str, Any]]:
 def _planned_ns(plan: LoadPlan, start_ns: int, number: int) -> int | None:
     """When a request that was never taken up was due; None where it would have been an answer's."""
     if plan.due_s is not None:
-        return start_ns + round(plan.due_s[number] * NS_PER_S)
+        return start_ns + round(float(plan.due_s[number]) * NS_PER_S)
     return start_ns if plan.mode == "start" else None
 
 
@@ -158,6 +164,29 @@ def _record_generator(loads: Sequence[Sent], window: tuple[int, int], recorder: 
         resends += tally.resends
     recorder.counter("generator.connections", opened, "1")
     recorder.counter("generator.resends", resends, "1")
+
+
+def _calibrate(
+    target: Target,
+    inside: Sequence[Mapping[str, Any]],
+    window: tuple[int, int],
+    artifacts: Path,
+    recorder: Recorder,
+) -> None:
+    """Finds what the generator errs by at this load, and keeps it with the trial.
+
+    The rate is that at which requests were sent in the window, the tokens are the mean of what
+    came; a load of which nothing came back has nothing to be wrong about.
+    """
+    sent = sum(row["sent_ns"] is not None for row in inside)
+    tokens = [row["output_tokens"] for row in inside if row["output_tokens"]]
+    length_s = (window[1] - window[0]) / NS_PER_S
+    if not (sent and tokens and length_s):
+        return
+    found = calibrate(target, sent / length_s, round(sum(tokens) / len(tokens)))
+    recorder.counter("generator.error", found.error_s, "s")
+    told = json.dumps(asdict(found), indent=1)
+    (artifacts / CALIBRATION_FILE).write_text(told + "\n")
 
 
 def _generator(target: Target, loads: Sequence[Sent]) -> Plain:

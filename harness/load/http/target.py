@@ -23,6 +23,7 @@ class Target:
         processes: Dispatchers that share the load.
         cpus: Logical processors that the dispatchers are bound to, one each by turns; empty for
             no binding.
+        stamped: Whether the server stamps what it sends, as the null server does.
     """
 
     url: str
@@ -35,6 +36,7 @@ class Target:
     response_bytes: int = 64_000_000
     processes: int = 1
     cpus: tuple[int, ...] = ()
+    stamped: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout_s <= 0 or self.response_bytes < 1 or self.processes < 1:

@@ -28,7 +28,7 @@ def test_finished_trials_are_not_planned_again(cells):
 
 def test_cells_of_one_engine_share_a_session_when_their_rules_say_so(cells, tmp_path):
     """`stream` and `train` have one workload and adapter; `generate` has another workload."""
-    jobs = plan_round(cells, [(name, 0) for name in cells], 0, {}, tmp_path)
+    jobs = plan_round(cells, {}, [(name, 0) for name in cells], 0, {}, tmp_path)
     groups = sorted(sorted(trial.cell for trial in job.trials) for job in jobs)
     assert groups == [["generate"], ["stream", "train"]]
 
@@ -39,7 +39,7 @@ def test_with_fresh_sessions_each_trial_has_its_own_process(cells, tmp_path):
         name: replace(cell, rules=replace(cell.rules, session="fresh"))
         for name, cell in cells.items()
     }
-    jobs = plan_round(fresh, [(name, 0) for name in fresh], 0, {}, tmp_path)
+    jobs = plan_round(fresh, {}, [(name, 0) for name in fresh], 0, {}, tmp_path)
     assert [len(job.trials) for job in jobs] == [1, 1, 1]
     assert len({job.folder for job in jobs}) == 3
 
@@ -49,7 +49,7 @@ def test_the_order_is_random_seeded_and_different_in_each_round(cells, tmp_path)
 
     def order(number: int) -> tuple[str, ...]:
         """Stands in for the real `order`."""
-        jobs = plan_round(cells, [(name, number) for name in cells], number, {}, tmp_path)
+        jobs = plan_round(cells, {}, [(name, number) for name in cells], number, {}, tmp_path)
         return tuple(trial.cell for job in jobs for trial in job.trials)
 
     orders = [order(number) for number in range(12)]
@@ -59,7 +59,7 @@ def test_the_order_is_random_seeded_and_different_in_each_round(cells, tmp_path)
 
 def test_each_repeat_draws_from_a_seed_of_its_own(cells, tmp_path):
     """Trials of a cell are independent draws."""
-    jobs = [plan_round(cells, [("stream", n)], n, {}, tmp_path)[0] for n in range(3)]
+    jobs = [plan_round(cells, {}, [("stream", n)], n, {}, tmp_path)[0] for n in range(3)]
     assert [job.trials[0].seed for job in jobs] == [1, 2, 3]
 
 
