@@ -1,12 +1,14 @@
 """What an engine in this process can do, as the loops of `in_process` drive it."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Training, WorkloadBuilder
+from accelbench.harness.units import NS_PER_S
 
 FLOPS_COUNTING = (
     "analytic, from the operator graph: matrix products, convolutions and attention, two for a"
@@ -19,6 +21,9 @@ TRAFFIC = (
     " on chip; main memory is the first level of the platform's sheet"
 )
 """How its bytes are counted, and of which memory."""
+
+SPIN_NS = 1_000_000
+"""Last stretch of a wait on a real clock, which is not slept: a sleeper may wake up late."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +50,31 @@ class InferenceEngine(Protocol):
 
 
 class GenerationEngine(Protocol):
-    """Generates tokens from a prompt."""
+    """Generates tokens for batches of prompts, a batch from its start to its end.
 
-    def generate(
-        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    Attributes:
+        max_batch: Most prompts that it takes at once.
+    """
+
+    max_batch: int
+
+    def generate_batch(
+        self,
+        prompts: Sequence[Prompt],
+        prefilled: Callable[[], None],
+        tokens: Callable[[Sequence[int]], None],
     ) -> None:
-        """Generates `prompt.output_tokens` tokens.
+        """Generates `output_tokens` tokens for each prompt; returns when the longest is done.
 
         Args:
-            prompt: The request.
-            prefilled: Called once, when the whole prompt is in the cache.
-            token: Called at each token, when it can be read.
+            prompts: The members of the batch.
+            prefilled: Called once, when all prompts are in the cache.
+            tokens: Called at each step, when its tokens can be read, with the places in
+                `prompts` of those that got one; it keeps what it is given.
         """
+
+    def wait_until_ns(self, at_ns: int) -> None:
+        """Lets time pass on the clock that the recorder stamps with, until this instant."""
 
 
 class TrainingEngine(Protocol):
@@ -64,6 +82,14 @@ class TrainingEngine(Protocol):
 
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, on the engine's device."""
+
+
+def sleep_until_ns(at_ns: int) -> None:
+    """Sleeps until shortly before an instant of the monotonic clock, then watches the clock."""
+    while (left_ns := at_ns - time.perf_counter_ns()) > SPIN_NS:
+        time.sleep((left_ns - SPIN_NS) / NS_PER_S)
+    while time.perf_counter_ns() < at_ns:
+        pass
 
 
 class DemandOf:
@@ -102,3 +128,11 @@ class DemandOf:
         return Demand(
             steps * (first.flops + last.flops) / 2, steps * (first.moved + last.moved) / 2
         )
+
+    def shared(self, phase: str, tokens: int = 1, context: int = 0) -> float:
+        """Bytes of a call that a batch moves once however many sequences it has, as weights are.
+
+        The bytes of a call are linear in its sequences: this is what is left at none.
+        """
+        one, two = (self.call(phase, batch, tokens, context).moved for batch in (1, 2))
+        return 2 * one - two

@@ -172,7 +172,9 @@ def curve(points: Sequence[LoadPoint]) -> dict[str, Measurement]:
     columns = [name for name in COLUMNS if any(name in p.measurements for p in points)]
     known = sum(bool(point.measurements) for point in points)
     few = known < 2  # noqa: PLR2004  (a curve needs two)
-    alone = Absent(f"a curve needs 2 loads with a valid trial, there are {known}")
+    alone = Absent(
+        f"a curve needs 2 loads with a valid trial, there {'is' if known == 1 else 'are'} {known}"
+    )
     return {
         f"curve.{name}.{load_told(point.load)}": measurement(_DEFINED[name], alone)
         if few

@@ -65,8 +65,9 @@ def _queries(seen: Observation) -> Queries:
     count, requests = len(names.dictionary), seen.requests
     due, done = np.full(count, np.inf), np.full(count, -np.inf)
     ok = np.ones(count, np.bool_)
-    np.minimum.at(due, of, requests.due[told])
-    np.maximum.at(done, of, requests.done[told])
+    with np.errstate(invalid="ignore"):  # an end that is not told leaves the query without one
+        np.minimum.at(due, of, requests.due[told])
+        np.maximum.at(done, of, requests.done[told])
     np.logical_and.at(ok, of, requests.ok[told])
     inside = np.flatnonzero(seen.inside(due))
     turn = inside[np.argsort(due[inside], kind="stable")]

@@ -199,9 +199,7 @@ def _finished(running: _Running, outcome: Outcome) -> None:
 
 
 def _tell_of_more(running: _Running, cell: Cell) -> None:
-    """Tells, when a cell's pilot is done, how many trials its precision takes; and of a search,
-    after each trial, that it goes on.
-    """
+    """Tells how many trials a precision takes once its pilot is done, or how a search goes on."""
     if isinstance(cell.scenario, Sustainable):
         _tell_of_search(running, cell, cell.scenario)
         return

@@ -9,14 +9,23 @@ import pytest
 from accelbench.harness.bundle.campaign_file import Campaign
 from accelbench.harness.bundle.summary import derive
 from accelbench.harness.metrics.derived import Derived
+from accelbench.harness.schema.arrivals import Poisson
 from accelbench.harness.schema.cell import Cell, Choice, Gate, Workload
 from accelbench.harness.schema.measurement import EnergyNote, Measurement
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.record import Record, Status
 from accelbench.harness.schema.rules import Limits, Rules
-from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    SingleStream,
+    TrainToTarget,
+)
 
 METER = EnergyNote("metered", "a sensor", "board", ("cpu",))
+PRICE = {"currency": "USD", "date": "2026-01-01", "utilisation": 1, "per_hour": 3600.0}
 HERE = Platform("here", "a machine", "cpu", {}, (), None, None, (), ("a test",))
 
 
@@ -201,8 +210,7 @@ def test_evidence_classes_are_not_mixed() -> None:
 
 def test_a_declared_price_gives_a_cost() -> None:
     """Of each cell that has one; invalid trials cost nothing."""
-    price = {"currency": "USD", "date": "2026-01-01", "utilisation": 1, "per_hour": 3600.0}
-    paid, spoiled = cell("paid", declare={"price": price}), cell("bad", declare={"price": price})
+    paid, spoiled = cell("paid", declare={"price": PRICE}), cell("bad", declare={"price": PRICE})
     found = derived(
         (paid, trials(paid, tp__samples=10.0)),
         (spoiled, trials(spoiled, "invalid", tp__samples=10.0)),
@@ -215,3 +223,58 @@ def test_a_declared_price_gives_a_cost() -> None:
     assert found["cost.bad"].inputs == ()
     told = found["cost.bad"].measurements["cost.per_inference"]
     assert told.reason == "no throughput was measured"
+
+
+def test_a_generating_cell_without_samples_counts_requests() -> None:
+    """Offline work of an engine that makes its own batches has no samples: its requests scale."""
+
+    def batches(name: str, threads: int, rate: float) -> tuple[Cell, list[Record]]:
+        one = cell(name, {"threads": threads}, declare={"price": PRICE})
+        return one, trials(one, tp__requests=rate)
+
+    found = derived(batches("one", 1, 10.0), batches("two", 2, 15.0))
+    assert values(found["strong_scaling.threads.from_1"])["speedup.2"] == pytest.approx(1.5)
+    assert values(found["cost.one"])["cost.per_inference"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "metric", "pace", "speedup"),
+    [
+        (MultiStream("multi_stream", 4, 9), "query__response__mean", 0.5, 2),
+        (ClosedLoop("closed_loop", 4, 9), "tp__requests", 2.0, 2),
+    ],
+)
+def test_serving_loads_scale_by_what_they_do(
+    scenario: Any, metric: str, pace: float, speedup: float
+) -> None:
+    """Queries take half the time, or twice the requests are done."""
+    one, two = (cell(f"t{n}", {"threads": n}, scenario=scenario) for n in (1, 2))
+    found = derived((one, trials(one, **{metric: 1.0})), (two, trials(two, **{metric: pace})))
+    item = found["strong_scaling.threads.from_1"]
+    assert values(item)["speedup.2"] == pytest.approx(speedup)
+
+
+def test_an_open_loop_goes_as_fast_as_its_schedule() -> None:
+    """More threads neither speed it up nor make a better setting of it; a price it may have."""
+    scenario = OpenLoop("open_loop", Poisson("poisson", 4.0), 9)
+
+    def loaded(name: str, **more: Any) -> tuple[Cell, list[Record]]:
+        one = cell(name, scenario=scenario, declare={"price": PRICE}, **more)
+        return one, trials(one, tp__requests=10.0, quality__accuracy=0.95)
+
+    found = derived(
+        loaded("one", options={"threads": 1, "dtype": "fp32"}),
+        loaded("two", options={"threads": 2, "dtype": "fp32"}),
+        loaded("bf16", options={"threads": 1, "dtype": "bf16"}),
+    )
+    assert set(found) == {"cost.one", "cost.two", "cost.bf16"}
+
+
+def test_loads_of_one_server_are_a_curve() -> None:
+    """It stands among what a campaign derives."""
+    cells = [
+        cell(f"r{rate}", scenario=OpenLoop("open_loop", Poisson("poisson", rate), 9))
+        for rate in (1.0, 2.0)
+    ]
+    found = derived(*((one, trials(one, tp__requests=1.0)) for one in cells))
+    assert set(found) == {"curve.from_r1.0"}

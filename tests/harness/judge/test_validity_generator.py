@@ -41,7 +41,10 @@ def told(make_trial, judged):
             for k, (d, s) in enumerate(zip(due, sent, strict=True))
         ]
         head = {"arrivals": Arrivals("poisson", RATE)} if arrivals else {}
-        counters = [{"at": 20, "value": v, "name": n, "unit": "s"} for n, v in counters]
+        counters = [
+            {"at": 20, "value": v, "name": n, "unit": "1" if "share" in n else "s", "scope": str(k)}
+            for k, (n, v) in enumerate(counters)
+        ]
         reasons = judged(make_trial(60.0, head, requests=requests, counters=counters), **limits)
         return {code: detail for code, detail in reasons.items() if code != "requests_failed"}
 
@@ -198,3 +201,64 @@ def test_a_generator_whose_own_error_is_large_bounds_the_figures(told):
     assert told(due, due, took=0.2, counters=[(error, 0.004)]) == {}
     assert {*told(due, due, took=0.2, counters=[(error, 0.0041)])} == {"client_bound"}
     assert told(due, due, took=0.04, counters=[(error, 0.002)], client_s=0.002) == {}
+
+
+def test_what_the_run_itself_shows_bounds_the_figures_too(told):
+    """Bytes that the slowest dispatcher left lying; one that kept up hides no other."""
+    due, lag = constant(), "generator.stamp_lag"
+    assert told(due, due, took=0.04, counters=[(lag, 1e-5), (lag, 0.001)]) == {}
+    assert told(due, due, took=0.04, counters=[(lag, 0.003), (lag, 1e-5)]) == {
+        "client_bound": "p99 of the time until a dispatcher read what had arrived is 3 ms, at most"
+        " 1 ms is allowed: give it more processors, or lower the rate"
+    }
+    assert told(due, due, took=0.2, counters=[(lag, 0.003)]) == {}
+    assert {*told(due, due, took=0.04, arrivals=False, counters=[(lag, 0.003)])} == {"client_bound"}
+
+
+def test_a_late_dispatcher_without_processor_time_is_bound(told):
+    """Used up alone is no fault, and late alone has another name."""
+    due, share, lag = constant(), "generator.cpu_share", "generator.stamp_lag"
+    busy = [(share, 0.4), (share, 0.97)]
+    assert told(due, due, took=0.04, counters=busy) == {}
+    late = told(due, due + 0.003, took=0.04, counters=busy)
+    assert {*late} == {"client_bound", "generator_late"}
+    assert late["client_bound"] == (
+        "a dispatcher that was late used 97% of its processor, at most 90% leaves it time:"
+        " give it more processors, or lower the rate"
+    )
+    assert {*told(due, due + 0.003, took=0.04, counters=[(share, 0.9)])} == {"generator_late"}
+    both = told(due, due, took=0.04, counters=[(lag, 0.003), *busy])["client_bound"]
+    assert "had arrived is 3 ms" in both
+    assert "used 97% of its processor" in both
+
+
+def test_calibration_and_the_run_are_told_together(told):
+    """Each with its own figure."""
+    counters = [("generator.error", 0.002), ("generator.stamp_lag", 0.003)]
+    due = constant()
+    detail = told(due, due, took=0.04, counters=counters)["client_bound"]
+    assert "errs by 2 ms" in detail
+    assert "had arrived is 3 ms" in detail
+
+
+def test_a_capped_open_loop_is_late(told):
+    """What waits for a free place is sent late, and is not excused by the cap."""
+    due = constant()
+    sent = due + np.where(np.arange(COUNT) % 20 == 7, 0.5, 0.0)
+    assert "generator_late" in told(due, sent)
+
+
+def test_requests_outside_the_window_are_nobodys_fault(make_trial, judged):
+    """A failed warm-up and a tail that was never sent leave the trial valid; within it neither may."""
+
+    def row(name, due, status):
+        """A request of 10 ms, or one that was never sent."""
+        sent = None if status == "unsent" else due
+        return {"id": name, "due": due, "sent": sent, "done": sent and due + 0.01, "status": status}
+
+    inside = [row(str(k), k + 1, "ok") for k in range(20)]
+    around = [row("warm", -1, "failed"), row("tail", 61, "unsent")]
+    head = {"arrivals": Arrivals("poisson", 1.0)}
+    assert judged(make_trial(60.0, head, requests=[*inside, *around])) == {}
+    never = judged(make_trial(60.0, head, requests=[*inside, row("x", 30, "unsent")]))
+    assert never["requests_failed"].startswith("1 of 21 requests due in the window failed")

@@ -92,3 +92,39 @@ def test_a_cache_is_as_cold_or_warm_as_the_rules_say(make_trial, make_rules, jud
         "none of 200 prompt tokens was found in the cache, the rules ask for a warm one: send the"
         " prompts once before the window, and see that the cache is on"
     )
+
+
+def test_counts_laid_on_arrivals_by_convention_are_counts(make_trial, judged):
+    """Ten tokens on three arrivals, the larger shares last: all have a count, and they add up."""
+    tokens = [{"id": "0", "at": 0.2 * (k + 1), "count": c} for k, c in enumerate((3, 3, 4))]
+    assert judged(make_trial(requests=generated([10]), tokens=tokens)) == {}
+
+
+def test_arrivals_that_nobody_counted_are_told(make_trial, judged):
+    """Where neither usage nor a tokenizer told the length there is nothing to lay on them."""
+    tokens = [{"id": "0", "at": 0.2 * (k + 1), "count": None} for k in range(3)]
+    detail = judged(make_trial(requests=generated([None]), tokens=tokens))["tokens_uncounted"]
+    assert detail.startswith("3 arrivals in the window do not tell how many tokens they brought")
+
+
+def test_the_engines_counters_tell_of_the_cache_where_requests_do_not(
+    make_trial, make_rules, judged
+):
+    """What a request tells goes first; half of the counters tell nothing."""
+
+    def told(cache, hit, cached=None, names=("hit", "queried")):
+        """What is said of 200 tokens looked up, of which so many were found."""
+        counters = [
+            {"name": f"prefix_cache.{name}", "at": 50, "value": value, "unit": "token"}
+            for name, value in (("hit", hit), ("queried", 200))
+            if name in names
+        ]
+        requests = generated([10] * 2, input_tokens=100, cached_input_tokens=cached)
+        trace = make_trial(requests=requests, counters=counters)
+        return judged(trace, make_rules(cache=cache)).get("cache_contrary")
+
+    assert told("cold", 0) is told("warm", 50) is told("any", 50) is None
+    assert told("cold", 50).startswith("50 prompt tokens (25.0%) were found in the cache")
+    assert told("warm", 0).startswith("none of 200 prompt tokens was found in the cache")
+    assert told("cold", 50, cached=0) is None
+    assert told("cold", 50, names=("hit",)) is None

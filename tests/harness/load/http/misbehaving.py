@@ -2,8 +2,7 @@
 
 `with misbehaving("half_stream", tokens=3) as url:` starts one; the name is that of a function
 below, the options are its own. Each function is the whole of one connection: where it returns, the
-connection is closed. Pages that are only read are answered well whatever the behaviour, as long as
-it reads requests at all.
+connection is closed. Pages that are only read are answered well where requests are read at all.
 """
 
 import json
@@ -15,7 +14,6 @@ from contextlib import closing, contextmanager, suppress
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 MODEL = "model"
-TOKENS = 4
 
 
 def chunk(data):
@@ -66,8 +64,7 @@ class Wire:
                 self._chat = "chat" in path
                 self._asked = json.loads(body)
                 return
-            models = {"object": "list", "data": [{"id": MODEL, "object": "model"}]}
-            told = models if path == "/v1/models" else {}
+            told = {"data": [{"id": MODEL, "object": "model"}]} if path == "/v1/models" else {}
             self.send(response("200 OK", "application/json", json.dumps(told).encode()))
 
     def _read(self):
@@ -105,7 +102,7 @@ class Wire:
     @property
     def wanted(self):
         """How many tokens the request asks for."""
-        return self._asked.get("max_completion_tokens") or self._asked.get("max_tokens") or TOKENS
+        return self._asked.get("max_completion_tokens") or self._asked.get("max_tokens") or 4
 
     def token(self, reason=None):
         """The event of one token."""
@@ -121,16 +118,13 @@ class Wire:
         return self._document([], counts(count))
 
     def _document(self, choices, usage=None):
-        kind = "chat.completion.chunk" if self._chat else "text_completion"
-        told = {"id": "x", "object": kind, "created": 1, "model": MODEL}
-        return event({**told, "choices": choices, "usage": usage})
+        return event({"id": "x", "model": MODEL, "choices": choices, "usage": usage})
 
     def answer(self):
         """Answers as a good server does."""
         count = self.wanted
         if self._asked.get("stream"):
-            asks = (self._asked.get("stream_options") or {}).get("include_usage")
-            usage = self.usage(count) if asks else b""
+            usage = self.usage(count) if self._asked.get("stream_options") else b""
             self.send(HEAD + self.tokens(count) + usage + DONE + END)
             return
         text = " word" * count
@@ -186,8 +180,8 @@ def too_many_requests(wire, retry_after=1):
     error = {"message": "slow down", "type": "rate_limit_error", "param": None, "code": 429}
     body = json.dumps({"error": error}).encode()
     for _ in wire.requests():
-        fields = f"Retry-After: {retry_after}\r\n"
-        wire.send(response("429 Too Many Requests", "application/json", body, fields))
+        after = f"Retry-After: {retry_after}\r\n"
+        wire.send(response("429 Too Many Requests", "application/json", body, after))
 
 
 def internal_error(wire):
@@ -199,15 +193,15 @@ def internal_error(wire):
 def bad_json(wire):
     """Sends an event within a stream that is no JSON."""
     for _ in wire.requests():
-        broken = chunk(b'data: {"id": "x", "choices": [{"ind\n\n')
-        wire.send(HEAD + wire.token() + broken + wire.tokens(2) + DONE + END)
+        broken = wire.token() + chunk(b'data: {"choices": [{"ind\n\n')
+        wire.send(HEAD + broken + wire.tokens(2) + DONE + END)
 
 
 def error_event(wire, tokens=1):
     """Tells of an error within a stream that began well with status 200."""
-    error = {"message": "out of memory", "type": "InternalServerError", "code": 500}
+    error = event({"error": {"message": "out of memory", "code": 500}})
     for _ in wire.requests():
-        wire.send(HEAD + wire.token() * tokens + event({"error": error}) + DONE + END)
+        wire.send(HEAD + wire.token() * tokens + error + DONE + END)
 
 
 def wrong_type(wire):
@@ -323,13 +317,12 @@ def dies_after(wire, requests=3, tokens=None):
         wire.answer()
 
 
-_BEHAVIOURS = (
+BEHAVIOURS = (
     *(good, refuse, hang, close_at_once, partial_head, half_stream, reset_mid_stream),
     *(too_many_requests, internal_error, bad_json, error_event, wrong_type, endless, long_line),
     *(zero_tokens, no_done, no_usage, contradicting_usage, bad_chunk_size, length_too_long),
     *(length_too_short, slow_loris, close_after_answer, redirect, continue_first, dies_after),
 )
-BEHAVIOURS = {behaviour.__name__: behaviour for behaviour in _BEHAVIOURS}
 
 
 class _Server:
@@ -341,35 +334,32 @@ class _Server:
         self._options = options
         self._requests = 0
         self._lock = threading.Lock()
-        self._socks = set()
         self._threads = []
         self.listener = socket.socket()
+        self._socks = [self.listener]
         self.listener.bind(("127.0.0.1", 0))
 
     def listen(self):
         """Takes connections until the server ends."""
         self.listener.listen(512)
-        accepting = threading.Thread(target=self._accept)
-        self._threads.append(accepting)
-        accepting.start()
+        self._start(self._accept)
+
+    def _start(self, work, *sock):
+        self._threads.append(threading.Thread(target=work, args=sock))
+        self._threads[-1].start()
 
     def _accept(self):
         with suppress(OSError):
             while not self.over.is_set():
-                sock, _ = self.listener.accept()
-                thread = threading.Thread(target=self._connection, args=(sock,))
-                self._threads.append(thread)
-                thread.start()
+                self._start(self._connection, self.listener.accept()[0])
 
     def _connection(self, sock):
         with self._lock:
-            self._socks.add(sock)
+            self._socks.append(sock)
         with closing(sock), suppress(OSError):
             if not self.over.is_set():
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._behave(Wire(self, sock), **self._options)
-        with self._lock:
-            self._socks.remove(sock)
 
     def count(self):
         """Counts a request of any connection and tells how many there were."""
@@ -381,7 +371,7 @@ class _Server:
         """Ends all connections and listens no more."""
         self.over.set()
         with self._lock:
-            for sock in (self.listener, *self._socks):
+            for sock in self._socks:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
@@ -398,7 +388,7 @@ def misbehaving(name, **options):
     Yields:
         Its base address.
     """
-    server = _Server(BEHAVIOURS[name], options)
+    server = _Server({one.__name__: one for one in BEHAVIOURS}[name], options)
     with closing(server.listener):
         if name != "refuse":
             server.listen()

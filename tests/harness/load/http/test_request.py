@@ -25,9 +25,9 @@ class _Parsed(BaseHTTPRequestHandler):
         assert self.parse_request()
         self.body = self.rfile.read()
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+    def send_error(self, *told: object) -> None:
         """Nothing here may be an error."""
-        raise AssertionError((code, message))
+        raise AssertionError(told)
 
 
 def sent(target: Target, prompt: Prompt = PROMPT) -> tuple[_Parsed, dict[str, object]]:
@@ -133,23 +133,23 @@ def test_extra_fields_must_be_json(value: object) -> None:
 @pytest.mark.parametrize(
     ("url", "expected", "host", "path"),
     [
-        ("http://a", Address("a", 80, False, ""), "a", "/v1/completions"),
-        ("http://a:80/", Address("a", 80, False, ""), "a", "/v1/completions"),
-        ("HTTP://A.b:8000/v1", Address("a.b", 8000, False, ""), "a.b:8000", "/v1/completions"),
-        ("https://a/v1/", Address("a", 443, True, ""), "a", "/v1/completions"),
-        ("https://a:80", Address("a", 80, True, ""), "a:80", "/v1/completions"),
-        ("http://a/x/v1", Address("a", 80, False, "/x"), "a", "/x/v1/completions"),
-        ("http://a/x/y/", Address("a", 80, False, "/x/y"), "a", "/x/y/v1/completions"),
-        ("http://[::1]:8000", Address("::1", 8000, False, ""), "[::1]:8000", "/v1/completions"),
-        ("http://[::1]/v1", Address("::1", 80, False, ""), "[::1]", "/v1/completions"),
-        ("http://[fe80::1%eth0]", Address("fe80::1%eth0", 80, False, ""), "[fe80::1]", None),
+        ("http://a", ("a", 80, False, ""), "a", "/v1/completions"),
+        ("http://a:80/", ("a", 80, False, ""), "a", "/v1/completions"),
+        ("HTTP://A.b:8000/v1", ("a.b", 8000, False, ""), "a.b:8000", "/v1/completions"),
+        ("https://a/v1/", ("a", 443, True, ""), "a", "/v1/completions"),
+        ("https://a:80", ("a", 80, True, ""), "a:80", "/v1/completions"),
+        ("http://a/x/v1", ("a", 80, False, "/x"), "a", "/x/v1/completions"),
+        ("http://a/x/y/", ("a", 80, False, "/x/y"), "a", "/x/y/v1/completions"),
+        ("http://[::1]:8000", ("::1", 8000, False, ""), "[::1]:8000", "/v1/completions"),
+        ("http://[::1]/v1", ("::1", 80, False, ""), "[::1]", "/v1/completions"),
+        ("http://[fe80::1%eth0]", ("fe80::1%eth0", 80, False, ""), "[fe80::1]", None),
     ],
 )
 def test_a_base_address_may_end_in_v1_and_have_a_prefix(
-    url: str, expected: Address, host: str, path: str | None
+    url: str, expected: tuple[str, int, bool, str], host: str, path: str | None
 ) -> None:
     """Host, port, TLS and prefix come from the URL; default ports are not in the Host header."""
-    assert address(url) == expected
+    assert address(url) == Address(*expected)
     parsed, _ = sent(dataclasses.replace(TARGET, url=url))
     assert parsed.headers["Host"] == host
     assert path is None or parsed.path == path

@@ -1,0 +1,359 @@
+"""The loop that drives an engine in this process that batches statically.
+
+Whenever the engine is free it takes the requests that wait, in order and as many as it can, and
+runs them as one batch to the end of the longest; what becomes due meanwhile waits for the next.
+The queue is the plan itself, so handing a request over costs nothing: it counts as sent when it
+is due, and the time until its batch begins is time in the engine's queue. A request that finds the
+engine free is sent when the loop takes it up. So `sent` to `done` is what a client of a server with
+one slot would see, queue and all; what the engine works on a request is `queue_exit` to `done`.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from accelbench.harness.load.asked import histogram
+from accelbench.harness.load.engines import Demand, DemandOf, GenerationEngine
+from accelbench.harness.load.schedule.plan import LoadPlan
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.recorder import Recorder
+from accelbench.harness.units import NS_PER_S
+
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A request that is taken up.
+
+    Attributes:
+        number: Its place in the plan.
+        due_ns: When it was due.
+        sent_ns: When it was handed over.
+    """
+
+    number: int
+    due_ns: int
+    sent_ns: int
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What was run at once, and what came of it.
+
+    Attributes:
+        turns: Its members.
+        began_ns: When it left the queue.
+        prefilled_ns: When all prompts were in the cache.
+        steps: When the tokens of each step could be read, and of which members they were.
+    """
+
+    turns: Sequence[_Turn]
+    began_ns: int
+    prefilled_ns: int
+    steps: Sequence[tuple[int, Sequence[int]]]
+
+    def done_ns(self) -> dict[int, int]:
+        """When the last token of each request was out, by its place in the plan."""
+        return {self.turns[k].number: at_ns for at_ns, members in self.steps for k in members}
+
+    def got(self) -> Counter[int]:
+        """Tokens of each request, by its place in the plan."""
+        return Counter(self.turns[k].number for _, members in self.steps for k in members)
+
+
+class _Queue:
+    """The requests of a stretch of the plan that are still to come.
+
+    All modes are one rule. Requests, or queries of `group` requests, that may be on their way at
+    once have a limit; the n-th has room when the (n - limit)-th of all ends has come. Users are
+    such a limit, and what gives a user room also makes its next query due.
+
+    The window is closed: an instant at its end belongs to it. Therefore the users' first query
+    after the warm-up, and the first after the window, are due a nanosecond after the end that
+    freed their user, which so lies on one side of the window alone.
+
+    Args:
+        plan: The plan.
+        numbers: Places in it.
+        mode: What makes these requests due.
+        start_ns: When the stretch begins.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        numbers: range,
+        mode: Literal["schedule", "users", "start"],
+        start_ns: int,
+    ) -> None:
+        self._plan = plan
+        self._numbers = numbers
+        self._mode = mode
+        self._size = plan.group if mode == "users" else 1
+        self._most = plan.max_in_flight if mode == "schedule" else plan.users
+        self._start_ns = start_ns
+        self._next = numbers.start
+        self._due_ns = start_ns
+        self._ends_ns: list[int] = []
+        self._done = [0] * -(-len(numbers) // self._size)
+
+    def ahead(self) -> tuple[int, int] | None:
+        """When the next request is due and when there is room for it.
+
+        None where that hangs on an answer, or none is left.
+        """
+        if self._next == self._numbers.stop:
+            return None
+        query, room_ns = (self._next - self._numbers.start) // self._size, self._start_ns
+        if self._most is not None and query >= self._most:
+            if query - self._most >= len(self._ends_ns):
+                return None
+            room_ns = self._ends_ns[query - self._most]
+        due_ns = self._due(room_ns)
+        return due_ns, max(due_ns, room_ns)
+
+    def take(self, now_ns: int, free_ns: int, most: int) -> list[_Turn]:
+        """The requests that are handed over now, in order.
+
+        Args:
+            now_ns: The instant.
+            free_ns: Until when the engine was busy; what was ready before was sent then.
+            most: Requests to take.
+        """
+        turns: list[_Turn] = []
+        while len(turns) < most and (ahead := self.ahead()) and ahead[1] <= now_ns:
+            self._due_ns, ready_ns = ahead
+            turns.append(
+                _Turn(self._next, self._due_ns, ready_ns if ready_ns < free_ns else now_ns)
+            )
+            self._next += 1
+        return turns
+
+    def ended(self, done_ns: Mapping[int, int]) -> None:
+        """Makes room: these requests are done, all of them later than those before."""
+        for number, at_ns in sorted(done_ns.items(), key=lambda item: item[1]):
+            query = (number - self._numbers.start) // self._size
+            self._done[query] += 1
+            first = query * self._size
+            if self._done[query] == len(self._numbers[first : first + self._size]):
+                self._ends_ns.append(at_ns)
+
+    def _due(self, room_ns: int) -> int:
+        if self._mode == "start":
+            return self._start_ns
+        plan = self._plan
+        if plan.due_s is not None:
+            return self._start_ns + round(float(plan.due_s[self._next]) * NS_PER_S)
+        edge = self._next in (plan.warmup, plan.warmup + plan.requests) and self._next > 0
+        return max(self._due_ns, room_ns + edge)
+
+
+def serve(
+    engine: GenerationEngine, plan: LoadPlan, demand: DemandOf | None, recorder: Recorder
+) -> tuple[dict[str, Plain], Window]:
+    """Runs a plan and records it: a row a request, a row a token, phases of prefill and decode.
+
+    Everything is stamped while it runs and recorded afterwards; Python's garbage collector rests
+    in between.
+
+    Args:
+        engine: Takes the batches.
+        plan: The load.
+        demand: Source of FLOPs and bytes, or None where they are unknown.
+        recorder: Takes the events.
+
+    Returns:
+        What came of batches and lengths in the window, for the facts of the trial; the window.
+    """
+    warm: list[_Batch] = []
+    numbers = range(len(plan.prompts))
+    with garbage_waits():
+        start_ns = recorder.now_ns()
+        if plan.mode == "start" and plan.warmup:
+            warm = _run(engine, plan, numbers[: plan.warmup], "users", start_ns, recorder)
+            # A nanosecond later: see _Queue.
+            start_ns, numbers = recorder.now_ns() + 1, numbers[plan.warmup :]
+        batches = warm + _run(engine, plan, numbers, plan.mode, start_ns, recorder)
+    window = _window(plan, batches, start_ns)
+    recorder.window(*window)
+    recorder.service_level(plan.slo)
+    if plan.arrivals is not None:
+        recorder.arrivals(plan.arrivals)
+    for batch in batches:
+        _record_requests(plan, batch, recorder)
+        _record_phases(plan, batch, window, demand, recorder)
+    _record_padding(plan, batches, window, recorder)
+    return _facts(plan, batches), window
+
+
+def _run(
+    engine: GenerationEngine,
+    plan: LoadPlan,
+    numbers: range,
+    mode: Literal["schedule", "users", "start"],
+    start_ns: int,
+    recorder: Recorder,
+) -> list[_Batch]:
+    """Runs a stretch of the plan to its end; the engine is free when it begins."""
+    queue, now, free_ns = _Queue(plan, numbers, mode, start_ns), recorder.now_ns, start_ns
+    batches: list[_Batch] = []
+    while (ahead := queue.ahead()) is not None:
+        if ahead[1] > now():
+            engine.wait_until_ns(ahead[1])
+        began_ns = now()
+        turns = queue.take(began_ns, free_ns, engine.max_batch)
+        batches.append(_generated(engine, plan, turns, began_ns, now))
+        done_ns = batches[-1].done_ns()
+        free_ns = max(done_ns.values())
+        queue.ended(done_ns)
+    return batches
+
+
+def _generated(
+    engine: GenerationEngine,
+    plan: LoadPlan,
+    turns: Sequence[_Turn],
+    began_ns: int,
+    now: Callable[[], int],
+) -> _Batch:
+    prefilled: list[int] = []
+    steps: list[tuple[int, Sequence[int]]] = []
+    engine.generate_batch(
+        [plan.prompts[turn.number] for turn in turns],
+        lambda: prefilled.append(now()),
+        lambda members: steps.append((now(), members)),
+    )
+    return _Batch(turns, began_ns, prefilled[0], steps)
+
+
+def _window(plan: LoadPlan, batches: Sequence[_Batch], start_ns: int) -> Window:
+    """The window as `LoadPlan` defines it."""
+    due_ns = {turn.number: turn.due_ns for batch in batches for turn in batch.turns}
+    inside = range(plan.warmup, plan.warmup + plan.requests)
+    opened = due_ns[inside[0]]
+    if plan.mode == "schedule":
+        return opened, due_ns[inside[-1]]
+    if plan.mode == "users" and inside.stop in due_ns:
+        return opened, due_ns[inside.stop] - 1  # that request is after it, see _Queue
+    return opened, max(at for batch in batches for n, at in batch.done_ns().items() if n in inside)
+
+
+def _record_requests(plan: LoadPlan, batch: _Batch, recorder: Recorder) -> None:
+    prompts = [plan.prompts[turn.number] for turn in batch.turns]
+    got, done_ns = batch.got(), batch.done_ns()
+    for turn, prompt in zip(batch.turns, prompts, strict=True):
+        recorder.request(
+            prompt.id,
+            turn.due_ns,
+            turn.sent_ns,
+            done_ns[turn.number],
+            input_tokens=len(prompt.tokens),
+            output_tokens=got[turn.number],
+            asked_output_tokens=prompt.output_tokens,
+            queue_exit_ns=batch.began_ns,
+            prefill_end_ns=batch.prefilled_ns,
+            query=str(turn.number // plan.group) if plan.group > 1 else None,
+        )
+    for at_ns, members in batch.steps:
+        for k in members:
+            recorder.token(prompts[k].id, at_ns)
+
+
+def _record_phases(
+    plan: LoadPlan, batch: _Batch, window: Window, demand: DemandOf | None, recorder: Recorder
+) -> None:
+    """Prefill and decode of each member; of what was done before the window, the time alone."""
+    done_ns = batch.done_ns()
+    for k, turn in enumerate(batch.turns):
+        prompt, done = plan.prompts[turn.number], done_ns[turn.number]
+        if turn.number < plan.warmup and batch.began_ns < window[0]:
+            until = min(done, window[0])
+            recorder.phase("generate", "warmup", batch.began_ns, until, request=prompt.id)
+        if done < window[0]:
+            continue
+        shares = _demanded(demand, batch, k, len(prompt.tokens)) if demand else (None, None)
+        for name, start, end, share in (
+            ("prefill", batch.began_ns, batch.prefilled_ns, shares[0]),
+            ("decode", batch.prefilled_ns, done, shares[1]),
+        ):
+            recorder.phase(
+                name,
+                name,
+                start,
+                end,
+                request=prompt.id,
+                flops=share.flops if share else None,
+                moved=share.moved if share else None,
+            )
+
+
+def _demanded(demand: DemandOf, batch: _Batch, member: int, size: int) -> tuple[Demand, Demand]:
+    """What a member's prefill and decode ask for.
+
+    Padding, and steps for members that are done already, are work of this way of batching and not
+    of the model, so they are in neither figure. What a batch moves once, such as weights, counts
+    once, in even parts for the members that a call is of use to.
+    """
+    useful = [len(members) for _, members in batch.steps if member in members][1:]
+    prefill, decode = demand.call("prefill", tokens=size), demand.decode(size, len(useful))
+    together = len(batch.turns)
+    if together == 1:
+        return prefill, decode
+    spared = demand.shared("prefill", tokens=size) * (1 - 1 / together)
+    spared_later = demand.shared("decode", context=size) * sum(1 - 1 / live for live in useful)
+    return (
+        Demand(prefill.flops, prefill.moved - spared),
+        Demand(decode.flops, decode.moved - spared_later),
+    )
+
+
+def _record_padding(
+    plan: LoadPlan, batches: Sequence[_Batch], window: Window, recorder: Recorder
+) -> None:
+    """Tokens that went into calls which ended in the window, and how many carried data.
+
+    A prefill is as long as its longest prompt for every member, a decode step has a row for
+    every member whether it is done or not.
+    """
+    real = padded = 0
+    for batch in batches:
+        sizes = [len(plan.prompts[turn.number].tokens) for turn in batch.turns]
+        if window[0] <= batch.prefilled_ns <= window[1]:
+            real, padded = real + sum(sizes), padded + len(sizes) * max(sizes)
+        live = [len(on) for at_ns, on in batch.steps[1:] if window[0] <= at_ns <= window[1]]
+        real, padded = real + sum(live), padded + len(sizes) * len(live)
+    if padded:
+        recorder.counter("elements.real", real, "1")
+        recorder.counter("elements.padded", padded, "1")
+
+
+def _facts(plan: LoadPlan, batches: Sequence[_Batch]) -> dict[str, Plain]:
+    inside = range(plan.warmup, plan.warmup + plan.requests)
+    used = [batch for batch in batches if any(turn.number in inside for turn in batch.turns)]
+    made = [tokens for batch in used for number, tokens in batch.got().items() if number in inside]
+    sizes = [len(batch.turns) for batch in used]
+    return {
+        "batch": max(sizes),
+        "batches": histogram(sizes),
+        "tokens": {
+            "input": histogram([len(plan.prompts[number].tokens) for number in inside]),
+            "output": histogram(made),
+        },
+    }
+
+
+@contextmanager
+def garbage_waits() -> Iterator[None]:
+    """Python's garbage collector rests, after it has collected once."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

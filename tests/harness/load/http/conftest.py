@@ -1,0 +1,24 @@
+"""Loads against the servers of tests."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from accelbench.harness.load.http.sending import send
+from accelbench.harness.load.http.target import Target
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests
+
+
+@pytest.fixture
+def load():
+    """Sends a plan to a URL; returns the parts of it that were sent."""
+
+    def sent(url, wanted, *, limit_s=20.0, **target):
+        until_ns = time.perf_counter_ns() + int(limit_s * 1e9)
+        options = {"timeout_s": 5.0, **target}
+        return send(Target(url, "model", **options), wanted, until_ns, lambda _: None)
+
+    return sent
