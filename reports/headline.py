@@ -16,6 +16,7 @@ _BY_SCENARIO: Mapping[str, Sequence[str]] = {
     "multi_stream": ("query.response.p99", "query.response.p50", _QUALITY, "energy.per_inference"),
     "closed_loop": ("load.in_flight.mean", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
     "open_loop": ("load.offered", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
+    "sustainable": ("sustainable.load", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
 }
 _TOKENS = ("ttft.response.p50", "ttft.response.p99", "tpot.p50", "itl.gap.p99")
 _SERVED = (*_TOKENS, "e2e.response.p99", "tp.system", "goodput.requests", "slo.attainment", _ENERGY)
@@ -25,6 +26,7 @@ _GENERATING: Mapping[str, Sequence[str]] = {
     "multi_stream": ("query.response.p99", *_TOKENS, "tp.system", "slo.attainment", _ENERGY),
     "closed_loop": ("load.in_flight.mean", *_SERVED),
     "open_loop": ("load.offered", *_SERVED),
+    "sustainable": ("sustainable.load", *_SERVED),
 }
 
 

@@ -1,13 +1,13 @@
 """What a bundle says in all: each cell over its trials, and what is derived from several."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
 from accelbench.harness.bundle.groups import together
 from accelbench.harness.bundle.layout import MANIFEST
-from accelbench.harness.bundle.load_curves import curves
+from accelbench.harness.bundle.load_curves import by_rate, curves, searched
 from accelbench.harness.bundle.manifest import read_manifest
 from accelbench.harness.bundle.record_file import failed_attempts, read_record, record_folders
 from accelbench.harness.bundle.several import (
@@ -18,10 +18,12 @@ from accelbench.harness.bundle.several import (
     weak,
 )
 from accelbench.harness.errors import BundleError
+from accelbench.harness.metrics.curve import SUSTAINABLE
 from accelbench.harness.metrics.derived import Derived
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.record import ClockName, Evidence, Reason, Record, Status
+from accelbench.harness.schema.scenario import Sustainable
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class CellSummary:
         platform: Name of the platform sheet.
         evidence: How the numbers were obtained.
         clock: The clock they are on.
-        status: Failed if a trial failed, else invalid if one is invalid, else valid.
+        status: Failed if a trial failed, else invalid if one is invalid, else valid. Of a search,
+            whose trials beyond what can be sustained are meant to break down, those at the rate
+            that can be decide, if there is one.
         reasons: Of all its trials, each once.
         trials: How many trials it has.
-        measurements: Over the valid trials; over the invalid ones if none is valid.
+        measurements: Over the valid trials; over the invalid ones if none is valid. Of a search
+            the rate that can be sustained, and what was measured at it.
     """
 
     cell: str
@@ -106,19 +111,15 @@ def derive(campaign: Campaign, records: Sequence[Record]) -> tuple[Derived, ...]
 
 def _summary(bundle: Path, cell: Cell, records: Sequence[Record]) -> CellSummary:
     first = records[0]
-    statuses = {record.status for record in records}
-    counted = [r for r in records if r.status == "valid"] or [
-        r for r in records if r.status == "invalid"
+    decisive, found = _searched(cell, records)
+    counted = [r for r in decisive if r.status == "valid"] or [
+        r for r in decisive if r.status == "invalid"
     ]
     reasons = dict.fromkeys(reason for record in records for reason in record.reasons)
     again = [
         Reason("failed_attempt", f"an earlier attempt failed; it is kept as {attempt}", "warning")
         for attempt in failed_attempts(bundle, cell.name)
     ]
-    status: Status = "valid"
-    for worse in ("invalid", "failed"):
-        if worse in statuses:
-            status = worse
     return CellSummary(
         cell=cell.name,
         workload=first.workload,
@@ -127,8 +128,33 @@ def _summary(bundle: Path, cell: Cell, records: Sequence[Record]) -> CellSummary
         platform=first.platform,
         evidence=first.evidence,
         clock=first.clock,
-        status=status,
+        status=_worst(decisive),
         reasons=(*reasons, *again),
         trials=len(records),
-        measurements=together(cell, counted),
+        measurements={**found, **together(cell, counted)},
     )
+
+
+def _searched(
+    cell: Cell, records: Sequence[Record]
+) -> tuple[Sequence[Record], Mapping[str, Measurement]]:
+    """The records that stand for a cell, and what a search found beside them.
+
+    Where no rate can be sustained, trials of different rates say nothing together.
+    """
+    if not isinstance(cell.scenario, Sustainable):
+        return records, {}
+    loads = by_rate(records)
+    found = searched(cell, loads)
+    rate = found[SUSTAINABLE.name].value
+    return (loads[rate], found) if rate else (_without_numbers(records), found)
+
+
+def _without_numbers(records: Sequence[Record]) -> list[Record]:
+    return [replace(record, measurements={}) for record in records]
+
+
+def _worst(records: Sequence[Record]) -> Status:
+    statuses = {record.status for record in records}
+    order: tuple[Status, ...] = ("failed", "invalid", "valid")
+    return next(status for status in order if status in statuses)

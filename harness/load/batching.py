@@ -178,7 +178,7 @@ def serve(
             # A nanosecond later: see _Queue.
             start_ns, numbers = recorder.now_ns() + 1, numbers[plan.warmup :]
         batches = warm + _run(engine, plan, numbers, plan.mode, start_ns, recorder)
-    window = _window(plan, batches, start_ns)
+    window = _window(plan, batches)
     recorder.window(*window)
     recorder.service_level(plan.slo)
     if plan.arrivals is not None:
@@ -230,7 +230,7 @@ def _generated(
     return _Batch(turns, began_ns, prefilled[0], steps)
 
 
-def _window(plan: LoadPlan, batches: Sequence[_Batch], start_ns: int) -> Window:
+def _window(plan: LoadPlan, batches: Sequence[_Batch]) -> Window:
     """The window as `LoadPlan` defines it."""
     due_ns = {turn.number: turn.due_ns for batch in batches for turn in batch.turns}
     inside = range(plan.warmup, plan.warmup + plan.requests)

@@ -1,32 +1,72 @@
 """The loops that drive an engine in this process: what is due when, and what is stamped.
 
-One loop a scenario, the same for real, fake and simulated engines: only the recorder's clock
-differs. Inputs are in place before the window opens, answers are scored after it has closed,
-and Python's garbage collector rests in between.
+The same loops for real, fake and simulated engines: only the recorder's clock differs. Inputs
+are in place before the window opens, answers are scored after it has closed, and Python's garbage
+collector rests in between. Prompts are served by `batching`, samples and training are driven here.
 """
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.asked import asked, histogram
+from accelbench.harness.load.asked import asked
+from accelbench.harness.load.batching import garbage_waits, serve
 from accelbench.harness.load.engines import (
     DemandOf,
     GenerationEngine,
     InferenceEngine,
     TrainingEngine,
 )
+from accelbench.harness.load.schedule import plan as planning
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Samples, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
-from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    Scenario,
+    SingleStream,
+    TrainToTarget,
+)
 from accelbench.harness.schema.trace import Target
 
 WEIGHTS_FILE = "weights.safetensors"
+
+_REGIME = "inference: prefill and decode"
+_QUERIES = "one query of several samples at a time: the next is due when all of it is done"
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A trial that was run.
+
+    Attributes:
+        facts: What was asked of the engine: batch, load, warm-up, and `tokens`, the lengths of
+            prompts and answers, where there are any.
+        window_ns: The measurement window on the recorder's clock; on a real clock its ends as
+            close as two readings.
+    """
+
+    facts: dict[str, Plain]
+    window_ns: tuple[int, int]
+
+
+def unsupported(task: str, scenario: Scenario) -> str | None:
+    """What these loops lack for a scenario, in words; None if nothing.
+
+    Args:
+        task: "classify" or "generate".
+        scenario: How work would arrive.
+    """
+    if task == "classify" and isinstance(scenario, ClosedLoop | OpenLoop):
+        kind = scenario.kind.replace("_", " ")
+        return f"a load with a queue ({kind}) is for workloads that generate, not for classifying"
+    if task == "generate" and isinstance(scenario, TrainToTarget):
+        return "no workload that generates is trained yet"
+    return None
 
 
 def drive(
@@ -36,7 +76,7 @@ def drive(
     demand: DemandOf | None,
     work: Work,
     recorder: Recorder,
-) -> dict[str, Plain]:
+) -> Driven:
     """Runs one trial of any scenario that an in-process engine can do.
 
     Args:
@@ -47,42 +87,29 @@ def drive(
         work: The trial.
         recorder: Takes the events.
 
-    Returns:
-        What was asked of the engine, for the facts of the trial: batch, load, warm-up, and
-        `tokens`, the lengths of prompts and answers, where there are any.
-
     Raises:
         TrialError: The scenario does not fit the task.
     """
-    scenario = work.scenario
-    if isinstance(scenario, SingleStream):
-        recorder.service_level(scenario.slo)
-    told = asked(scenario, builder.task, work.rules.warmup)
+    scenario, warmup = work.scenario, work.rules.warmup
     if isinstance(scenario, TrainToTarget):
-        train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
-    elif builder.task == "generate" and isinstance(scenario, SingleStream):
-        prompts = builder.prompts(scenario.requests + work.rules.warmup, work.seed)
+        trained = train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
+        return Driven(asked(scenario, builder.task, warmup), trained)
+    if builder.task == "generate":
+        plan = planning.plan_load(scenario, builder, warmup, work.seed)
         if demand is not None:
             recorder.kv(builder.kv(demand.element_bytes))
-        told["tokens"] = stream_tokens(
-            cast("GenerationEngine", engine), prompts, work.rules.warmup, demand, recorder
-        )
-    elif builder.task == "classify" and samples is not None:
-        size, count = (
-            (scenario.batch_size, -(-scenario.samples // scenario.batch_size))
-            if isinstance(scenario, Offline)
-            else (1, scenario.requests)
-        )
-        infer_batches(
-            cast("InferenceEngine", engine),
-            samples,
-            Batches(size, count, work.rules.warmup, due_at_start=isinstance(scenario, Offline)),
-            demand,
-            recorder,
-        )
-    else:
+        told, window = serve(cast("GenerationEngine", engine), plan, demand, recorder)
+        return Driven({"regime": _REGIME, **told, **plan.facts}, window)
+    if samples is None or isinstance(scenario, ClosedLoop | OpenLoop):
         raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that {builder.task}s")
-    return told
+    if not isinstance(scenario, Offline):
+        recorder.service_level(scenario.slo)
+    batches = Batches.of(scenario, warmup)
+    window = infer_batches(cast("InferenceEngine", engine), samples, batches, demand, recorder)
+    told = asked(scenario, builder.task, warmup)
+    if isinstance(scenario, MultiStream):
+        told |= {"batch": batches.size, "load": {"process": _QUERIES, "concurrency": batches.size}}
+    return Driven(told, window)
 
 
 @dataclass(frozen=True)
@@ -101,6 +128,17 @@ class Batches:
     warmup: int
     due_at_start: bool
 
+    @classmethod
+    def of(cls, scenario: Offline | SingleStream | MultiStream, warmup: int) -> "Batches":
+        """Those of a scenario; a query of several samples is one batch."""
+        match scenario:
+            case Offline(batch_size=size, samples=samples):
+                return cls(size, -(-samples // size), warmup, due_at_start=True)
+            case MultiStream(streams=size, queries=queries):
+                return cls(size, queries, warmup, due_at_start=False)
+            case SingleStream(requests=requests):
+                return cls(1, requests, warmup, due_at_start=False)
+
     def starts(self, samples: int) -> list[int]:
         """The first sample of each batch of the window."""
         return [number * self.size % samples for number in range(self.count)]
@@ -116,11 +154,11 @@ def infer_batches(
     batches: Batches,
     demand: DemandOf | None,
     recorder: Recorder,
-) -> None:
-    """Offline and single-stream inference: one row a batch in `requests`.
+) -> tuple[int, int]:
+    """Batches of samples, a row each in `requests`; returns the window.
 
-    Offline, all batches are due when the window opens; in a single stream the next is due
-    when the one before is done.
+    Offline, all are due when the window opens; in streams the next is due when the one before
+    is done, so that the time of a row is that of its query.
     """
     starts = batches.starts(samples.count)
     ready = {
@@ -132,7 +170,7 @@ def infer_batches(
     now, size, infer, request = recorder.now_ns, batches.size, engine.infer, recorder.request
     _warm_up(recorder, [lambda s=s: infer(ready[s]) for s in _cycle(starts, batches.warmup)])
     call = demand.call("forward", batch=size) if demand else None
-    with _garbage_waits():
+    with garbage_waits():
         recorder.open_window()
         opened = due = now()
         for number, start in enumerate(starts):
@@ -161,95 +199,23 @@ def infer_batches(
     )
     if quality is not None:
         recorder.evaluation(quality.metric, quality.split, quality.value, quality.n)
-
-
-def stream_tokens(
-    engine: GenerationEngine,
-    prompts: Sequence[Prompt],
-    warmup: int,
-    demand: DemandOf | None,
-    recorder: Recorder,
-) -> dict[str, Plain]:
-    """Single-stream generation: a row a request, a row a token, a phase each for prefill and decode.
-
-    Returns:
-        Histograms of the tokens of prompts and of answers, of the window's requests.
-    """
-    for prompt in prompts[:warmup]:
-        began = recorder.now_ns()
-        engine.generate(prompt, _nothing, _nothing)
-        recorder.phase("generate", "warmup", began, recorder.now_ns(), request=prompt.id)
-    with _garbage_waits():
-        recorder.open_window()
-        stamped = []
-        due = recorder.now_ns()
-        for prompt in prompts[warmup:]:
-            stamped.append(_generate(engine, prompt, due, recorder))
-            due = stamped[-1][-1]
-        recorder.close_window()
-    for prompt, (_, sent, prefilled, done) in zip(prompts[warmup:], stamped, strict=True):
-        size = len(prompt.tokens)
-        prefill = demand.call("prefill", tokens=size) if demand else None
-        decode = demand.decode(size, prompt.output_tokens - 1) if demand else None
-        for name, start, end, demanded in (
-            ("prefill", sent, prefilled, prefill),
-            ("decode", prefilled, done, decode),
-        ):
-            recorder.phase(
-                name,
-                name,
-                start,
-                end,
-                request=prompt.id,
-                flops=demanded.flops if demanded else None,
-                moved=demanded.moved if demanded else None,
-            )
-    return {
-        "input": histogram([len(prompt.tokens) for prompt in prompts[warmup:]]),
-        "output": histogram([emitted for emitted, *_ in stamped]),
-    }
-
-
-def _generate(
-    engine: GenerationEngine, prompt: Prompt, due: int, recorder: Recorder
-) -> tuple[int, int, int, int]:
-    """One request; returns its tokens, and when it was sent, prefilled and done."""
-    now = recorder.now_ns
-    at: list[int] = []
-    prefilled: list[int] = []
-    sent = now()
-    engine.generate(prompt, lambda: prefilled.append(now()), lambda: at.append(now()))
-    done = now()
-    for stamp in at:
-        recorder.token(prompt.id, stamp)
-    recorder.request(
-        prompt.id,
-        due,
-        sent,
-        done,
-        input_tokens=len(prompt.tokens),
-        output_tokens=len(at),
-        asked_output_tokens=prompt.output_tokens,
-        queue_exit_ns=sent,
-        prefill_end_ns=prefilled[0],
-    )
-    return len(at), sent, prefilled[0], done
+    return opened, ended
 
 
 def train_to_target(
     engine: TrainingEngine, scenario: TrainToTarget, work: Work, recorder: Recorder
-) -> None:
+) -> tuple[int, int]:
     """Training until an evaluation meets the target: a row a step, evaluations inside the window.
 
-    The window opens before the first step, so that one-off costs count; building the model
-    and loading the data do not. The weights are saved after it has closed.
+    The window, which is returned, opens before the first step, so that one-off costs count;
+    building the model and loading the data do not. The weights are saved after it has closed.
     """
     training = engine.train(scenario.batch_size, work.seed)
     recorder.target(Target(scenario.metric, "test", scenario.target))
     now = recorder.now_ns
-    with _garbage_waits():
+    with garbage_waits():
         recorder.open_window()
-        due = now()
+        opened = due = now()
         for epoch in range(scenario.max_epochs):
             began = now()
             batches = training.batches(epoch)
@@ -268,8 +234,10 @@ def train_to_target(
             due = now()
             if any(_meets(scenario, q.metric, q.split, q.value) for q in found):
                 break
+        ended = now()
         recorder.close_window()
     training.save(work.artifacts / WEIGHTS_FILE)
+    return opened, ended
 
 
 def _meets(scenario: TrainToTarget, metric: str, split: str, value: float) -> bool:
@@ -285,19 +253,3 @@ def _warm_up(recorder: Recorder, calls: Sequence[Any]) -> None:
 
 def _cycle(items: Sequence[int], count: int) -> list[int]:
     return [items[k % len(items)] for k in range(count)]
-
-
-def _nothing() -> None:
-    """Stands for a stamp during warm-up."""
-
-
-@contextmanager
-def _garbage_waits() -> Iterator[None]:
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -71,24 +71,27 @@ class Call(NamedTuple):
 class SimulatedEngine:
     """Passes the modelled time of each call on a virtual clock; computes nothing.
 
-    The first token of a request comes out of its prefill; each further one takes a decode step
-    at exactly its own context.
+    The first token of a request comes out of its prefill; each further one takes a decode step.
+    A batch is static: every member counts until the longest is done, and all are as long as the
+    longest so far. A batch of one is at exactly its own context.
 
     Args:
         cost: What a call costs.
         clock: The clock to move.
-        warmup: Requests or batches that come before the window.
+        max_batch: Most prompts that it takes at once.
 
     Attributes:
-        window: The calls made in the window, by how often.
+        calls: The calls that were made, and from when to when, ns.
     """
 
-    def __init__(self, cost: Callable[[Call], Cost], clock: VirtualClock, warmup: int) -> None:
+    def __init__(
+        self, cost: Callable[[Call], Cost], clock: VirtualClock, max_batch: int = 1
+    ) -> None:
         self._cost = cost
+        self._clock = clock
         self._elapse = Elapse(clock)
-        self._warmup = warmup
-        self._begun = 0
-        self.window: Counter[Call] = Counter()
+        self.max_batch = max_batch
+        self.calls: list[tuple[Call, int, int]] = []
 
     def prepare(self, inputs: Any) -> Any:
         """There is nothing to prepare."""
@@ -96,26 +99,45 @@ class SimulatedEngine:
 
     def infer(self, inputs: Sized) -> None:
         """One batch of as many samples as `inputs` has."""
-        self._begun += 1
         self._pay(Call("forward", batch=len(inputs)))
 
-    def generate(
-        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    def generate_batch(
+        self,
+        prompts: Sequence[Prompt],
+        prefilled: Callable[[], None],
+        tokens: Callable[[Sequence[int]], None],
     ) -> None:
-        """One prefill, then a decode step for each token but the first."""
-        self._begun += 1
-        size = len(prompt.tokens)
-        self._pay(Call("prefill", tokens=size))
+        """One prefill, then decode steps until the longest answer is done."""
+        size, longest = len(prompts), max(len(prompt.tokens) for prompt in prompts)
+        self._pay(Call("prefill", batch=size, tokens=longest))
         prefilled()
-        for step in range(prompt.output_tokens):
+        for step, members in enumerate(steps_of(prompts)):
             if step:
-                self._pay(Call("decode", context=size + step - 1))
-            token()
+                self._pay(Call("decode", batch=size, context=longest + step - 1))
+            tokens(members)
+
+    def wait_until_ns(self, at_ns: int) -> None:
+        """Moves the clock on."""
+        self._clock.advance_ns(at_ns - self._clock.now_ns())
 
     def _pay(self, call: Call) -> None:
+        began_ns = self._clock.now_ns()
         self._elapse.by_s(self._cost(call).seconds)
-        if self._begun > self._warmup:
-            self.window[call] += 1
+        self.calls.append((call, began_ns, self._clock.now_ns()))
+
+
+def share_inside(start_ns: int, end_ns: int, window_ns: tuple[int, int]) -> float:
+    """Which share of a stretch lies in a window; one without length is in it or not.
+
+    Args:
+        start_ns: Its start.
+        end_ns: Its end.
+        window_ns: Start and end of the window, which belong to it.
+    """
+    if start_ns == end_ns:
+        return float(window_ns[0] <= start_ns <= window_ns[1])
+    inside_ns = min(end_ns, window_ns[1]) - max(start_ns, window_ns[0])
+    return max(inside_ns, 0) / (end_ns - start_ns)
 
 
 class SimulatedSession:
@@ -128,14 +150,18 @@ class SimulatedSession:
         model: The cost model.
         precision: The key of the sheet's peak that the model uses.
         elements: Key of `ELEMENT_BYTES`: the precision in which elements travel.
+        max_batch: Most prompts that are generated for at once.
     """
 
-    def __init__(self, task: Task, model: CostModel, precision: str, elements: str) -> None:
+    def __init__(
+        self, task: Task, model: CostModel, precision: str, elements: str, max_batch: int = 1
+    ) -> None:
         self._virtual = VirtualClock()
         self.clock: Clock = self._virtual
         self.precision = precision
         self._task = task
         self._model = model
+        self._max_batch = max_batch
         self._graphs = _GraphsOnce(task.builder)
         self._demand = DemandOf(cast("WorkloadBuilder", self._graphs), elements)
         self._cost = cache(self._cost_of)
@@ -173,9 +199,13 @@ class SimulatedSession:
         if lacks:
             raise TrialError(lacks, remedy="choose another scenario or another adapter")
         self._bill, self._asked = (), {}
-        engine = SimulatedEngine(self._cost, self._virtual, work.rules.warmup)
+        engine = SimulatedEngine(self._cost, self._virtual, self._max_batch)
         builder = self._task.builder
-        asked = drive(engine, builder, _StandIn(), self._demand, work, recorder)
+        driven = drive(engine, builder, _StandIn(), self._demand, work, recorder)
+        window: Counter[Call] = Counter()
+        whole: Counter[Call] = Counter()
+        for call, start_ns, end_ns in engine.calls:
+            ...
         elements = max(self._graphs.lower(*call).parameters for call in engine.window)
         self._asked = {**asked, "parameters": elements}
         self._bill = [(times, self._cost(call)) for call, times in engine.window.items()]

@@ -2,31 +2,29 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from accelbench.harness.errors import ConfigError, TrialError
+from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
-from accelbench.harness.schema.plain import Plain, file_digest
-from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.protocols import Samples, Training
 from accelbench.harness.schema.trace import KvLayout
-from accelbench.suites.workloads import pretrained
+from accelbench.suites.workloads import export, pretrained, prompt_text
 from accelbench.suites.workloads.extras import require
-
-PASSAGES = Path(__file__).with_name("prompts.txt")
-BYTES = 256
+from accelbench.suites.workloads.passages import passages
 
 
 @dataclass(frozen=True)
 class Decoder:
     """Generates a fixed number of tokens a prompt, greedily.
 
-    Without `path` the weights are random, drawn from `init_seed`, and a token is a byte of
-    UTF-8: speed, memory and energy do not depend on what the weights say, quality does, so
-    none is reported. With `path` weights, geometry and tokenizer are those of the files.
+    Without `path` the weights are random, drawn from `init_seed`, and a token is a character
+    below 256 (of the shipped passages: a byte of UTF-8): speed, memory and energy do not depend
+    on what the weights say, quality does, so none is reported. With `path` weights, geometry and
+    tokenizer are those of the files.
 
     Attributes:
         hidden: Width of the residual stream.
@@ -37,9 +35,16 @@ class Decoder:
         vocab: Entries of the vocabulary, at least 256.
         max_positions: Longest sequence.
         output_tokens: Tokens to generate for each prompt; an end-of-text token does not stop it.
-        prompt_tokens: Longest prompt; longer ones are cut.
+        prompt_tokens: Longest prompt; longer ones are cut. With `words` real or random: the mean.
         path: A Hugging Face folder or a .gguf file on this machine.
         init_seed: Seed of random weights.
+        words: What prompts are. "passages": one shipped passage each, as long as it is. "real":
+            running text of the asked length that begins like no other. "random": random tokens.
+        prompt_spread: Lengths of prompts are uniform within this share of the mean, up and down.
+        output_spread: The same for answers.
+        shared_prefix_tokens: Tokens at the beginning of each prompt that others have too.
+        prefixes: How many such beginnings there are.
+        export_dtype: Numbers of the weights where the model is written for a server.
     """
 
     task: ClassVar[Literal["generate"]] = "generate"
@@ -49,22 +54,32 @@ class Decoder:
     heads: int = 4
     kv_heads: int = 2
     intermediate: int = 768
-    vocab: int = BYTES
+    vocab: int = export.CHARACTERS
     max_positions: int = 512
     output_tokens: int = 32
     prompt_tokens: int = 64
     path: str | None = None
     init_seed: int = 0
+    words: Literal["passages", "real", "random"] = "passages"
+    prompt_spread: float = 0.0
+    output_spread: float = 0.0
+    shared_prefix_tokens: int = 0
+    prefixes: int = 1
+    export_dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        if min(self.layers, self.kv_heads, self.output_tokens, self.prompt_tokens) < 1:
-            raise ValueError("layers, kv_heads, output_tokens and prompt_tokens must be above 0")
+        if min(self.layers, self.kv_heads) < 1:
+            raise ValueError("layers and kv_heads must be above 0")
         if self.hidden % (2 * self.heads) or self.heads % self.kv_heads:
             raise ValueError("hidden must be a multiple of 2 * heads, heads one of kv_heads")
-        if self.vocab < BYTES:
-            raise ValueError(f"vocab must be at least {BYTES}: a token is a byte")
-        if self.path is None:
-            _fits(self.prompt_tokens + self.output_tokens, self.max_positions)
+        if self.vocab < export.CHARACTERS:
+            raise ValueError(f"vocab must be at least {export.CHARACTERS}: a token is a byte")
+        if self.words == "passages" and (
+            self.prompt_spread or self.output_spread or self.shared_prefix_tokens
+        ):
+            raise ValueError("spread and sharing need words=real or words=random")
+        wanted = self._wanted(self.max_positions if self.path is None else None)
+        wanted.fit()
 
     def model(self, weights: Path | None, seed: int) -> Any:  # noqa: ARG002  (init_seed decides)
         """The model in float32.
@@ -101,20 +116,19 @@ class Decoder:
             else {
                 "weights": "random",
                 "weights_source": f"drawn from seed {self.init_seed}",
-                "tokenizer": "UTF-8 bytes",
+                "tokenizer": "UTF-8 bytes"
+                if self.words == "passages"
+                else "characters: Unicode code points below 256",
             }
         )
+        mean = " on average" if self.output_spread else ""
         return weights | {
             "parameters": network.parameter_count(config),
             "attention": {"implementation": network.attention_implementation(config)},
-            "sampling": f"greedy, {self.output_tokens} tokens, end-of-text ignored",
-            "data": {
-                "kind": "real",
-                "name": "openings and passages of English classics, public domain",
-                "sha256": file_digest(PASSAGES),
-                "passages": len(passages()),
-                "split": "none: nothing is learned from them",
-            },
+            "sampling": f"greedy, {self.output_tokens} tokens{mean}, end-of-text ignored",
+            "data": prompt_text.passage_facts()
+            if self.words == "passages"
+            else prompt_text.data_facts(self._wanted(None), exact=True),
         }
 
     def geometry(self) -> Mapping[str, Plain]:
@@ -137,6 +151,29 @@ class Decoder:
 
         return network.kv_layout(config, element_bytes)
 
+    def export(self, folder: Path) -> Path:
+        """The model as a Hugging Face folder, from which `model` and `prompts` do not differ.
+
+        A folder of `path` is returned as it lies. Random weights go with a tokenizer of
+        characters, and with no token that ends a text.
+
+        Raises:
+            ConfigError: `path` is wrong.
+            MissingPart: A library is not installed.
+            ForeignError: The files cannot be read or written.
+        """
+        if self.path is None:
+            model = export.without_end(self.model(None, 0))
+            export.save_model(model, folder, self.export_dtype)
+            export.save_character_tokenizer(folder, self.vocab, self.max_positions)
+            return folder
+        source = pretrained.find(self.path)
+        if source.gguf is None:
+            return source.folder
+        export.save_model(pretrained.model(source), folder, self.export_dtype)
+        pretrained.save_tokenizer(source, folder)
+        return folder
+
     def samples(self) -> Samples:
         """Refuses.
 
@@ -146,17 +183,32 @@ class Decoder:
         raise TrialError("a generating model has no samples to classify")
 
     def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
-        """Passages in an order drawn from the seed; none comes twice before all came once.
+        """Prompts drawn from the seed: passages, none of them twice before all came once, or text.
 
         Raises:
             ConfigError: `path` is wrong, or its model is too short for the tokens asked.
         """
         source = pretrained.find(self.path) if self.path is not None else None
-        if source:
-            longest = pretrained.config(source).max_position_embeddings
-            _fits(self.prompt_tokens + self.output_tokens, longest)
+        wanted = self._wanted(self._longest(source))
+        if self.words != "passages":
+            return prompt_text.prompts(wanted, _codec(source), count, seed)
+        wanted.fit()
         chosen = _drawn(passages(), count, seed)
         return [self._prompt(number, text, source) for number, text in enumerate(chosen)]
+
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """A prompt for each recorded request; what the model cannot take is cut.
+
+        Random weights know characters below 256; of recorded texts others become "?".
+
+        Raises:
+            ConfigError: `path` is wrong.
+        """
+        source = pretrained.find(self.path) if self.path is not None else None
+        if source is None:
+            asks = [_in_known_characters(ask) for ask in asks]
+        wanted = self._wanted(self._longest(source))
+        return prompt_text.prompts_for(asks, wanted, _codec(source), seed)
 
     def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
         """Refuses.
@@ -182,6 +234,23 @@ class Decoder:
             cut = pretrained.decode(source, tokens)
         return Prompt(str(number), cut, tokens, self.output_tokens)
 
+    def _wanted(self, longest: int | None) -> prompt_text.Wanted:
+        return prompt_text.Wanted(
+            words="random" if self.words == "random" else "real",
+            prompt_tokens=self.prompt_tokens,
+            prompt_spread=self.prompt_spread,
+            output_tokens=self.output_tokens,
+            output_spread=self.output_spread,
+            shared_prefix_tokens=self.shared_prefix_tokens,
+            prefixes=self.prefixes,
+            longest=longest,
+        )
+
+    def _longest(self, source: pretrained.Pretrained | None) -> int:
+        if source is None:
+            return self.max_positions
+        return int(pretrained.config(source).max_position_embeddings)
+
     def _config(self) -> Any:
         if self.path is not None:
             return pretrained.config(pretrained.find(self.path))
@@ -199,13 +268,6 @@ class Decoder:
         )
 
 
-@cache
-def passages() -> tuple[str, ...]:
-    """The passages of `prompts.txt`, each without the line that names its work."""
-    blocks = PASSAGES.read_text(encoding="utf-8").strip().split("\n\n")
-    return tuple(" ".join(block.splitlines()[1:]) for block in blocks)
-
-
 def _drawn(texts: Sequence[str], count: int, seed: int) -> list[str]:
     draw = random.Random(seed)  # noqa: S311  (no secret hangs on it)
     order: list[str] = []
@@ -214,10 +276,9 @@ def _drawn(texts: Sequence[str], count: int, seed: int) -> list[str]:
     return order[:count]
 
 
-def _fits(asked: int, longest: int) -> None:
-    if asked > longest:
-        raise ConfigError(
-            f"prompt_tokens and output_tokens make {asked}, the model ends at {longest}",
-            where="workload",
-            remedy="ask for fewer tokens",
-        )
+def _codec(source: pretrained.Pretrained | None) -> prompt_text.Codec:
+    return export.CHARACTER_CODEC if source is None else pretrained.codec(source)
+
+
+def _in_known_characters(ask: Ask) -> Ask:
+    return ask if ask.text is None else replace(ask, text=export.known_characters(ask.text))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.protocols import Quality, Training
 from accelbench.harness.schema.trace import KvLayout
 from accelbench.suites.workloads.extras import require
@@ -108,6 +108,14 @@ class DigitsCnn:
         """There is no attention, so nothing is kept."""
         return None
 
+    def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("a classifier is no Hugging Face folder", remedy="use tiny_llama")
+
     def samples(self) -> "DigitSamples":
         """The test split."""
         return load(self.split_seed).test
@@ -119,6 +127,14 @@ class DigitsCnn:
             TrialError: Always.
         """
         raise TrialError(f"a classifier has no prompts ({count} asked, seed {seed})")
+
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError(f"a classifier has no prompts ({len(asks)} asked, seed {seed})")
 
     def training(self, model: Any, batch_size: int, seed: int) -> Training:
         """A training run with Adam and cross-entropy, on the device the model is on."""

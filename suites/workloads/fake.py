@@ -9,7 +9,7 @@ from typing import Any, Literal
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import Operator, OpGraph
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.protocols import Quality, Training
 from accelbench.harness.schema.trace import KvLayout
 
@@ -63,6 +63,14 @@ class FakeWorkload:
         """There is no attention, so nothing is kept."""
         return None
 
+    def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("the fake workload has no model to export", remedy="use tiny_llama")
+
     def samples(self) -> "FakeSamples":
         """The integers from 0 on."""
         return FakeSamples(self.samples_count)
@@ -79,6 +87,13 @@ class FakeWorkload:
             )
             for number in range(count)
         ]
+
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """Numbers of the recorded lengths; the same blocks make the same numbers.
+
+        Where only texts are known, a token is a word.
+        """
+        return [_recorded(number, ask, seed, self) for number, ask in enumerate(asks)]
 
     def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
         """Refuses.
@@ -146,3 +161,20 @@ class FakeSamples:
         if not first:
             return None
         return Quality("accuracy", "test", sum(first.values()) / len(first), len(first))
+
+
+def _recorded(number: int, ask: Ask, seed: int, fake: FakeWorkload) -> Prompt:
+    asked = _length(ask.input_tokens, ask.text, fake.prompt_tokens)
+    blocks = [(f"block {block}", ask.block_tokens) for block in ask.blocks]
+    tokens: list[int] = []
+    for name, size in [*blocks, (f"rest of {number}", asked)]:
+        draw = random.Random(f"{seed} {name}")  # noqa: S311  (no secret hangs on it)
+        tokens += draw.choices(range(256), k=min(size, asked - len(tokens)))
+    output = _length(ask.output_tokens, ask.answer, fake.output_tokens)
+    return Prompt(str(number), ask.text or f"prompt {number}", tuple(tokens), output)
+
+
+def _length(tokens: int | None, text: str | None, otherwise: int) -> int:
+    if tokens is not None:
+        return tokens
+    return otherwise if text is None else max(1, len(text.split()))

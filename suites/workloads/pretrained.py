@@ -13,6 +13,7 @@ from accelbench.harness.errors import ConfigError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.schema.plain import digest, file_digest
 from accelbench.suites.workloads.extras import require
+from accelbench.suites.workloads.prompt_text import Codec
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 
@@ -136,6 +137,36 @@ def decode(source: Pretrained, tokens: Sequence[int]) -> str:
     """The text of token ids, without special tokens."""
     with foreign("decoding tokens", where=source.name):
         return str(tokenizer(source).decode(list(tokens), skip_special_tokens=True))
+
+
+def codec(source: Pretrained) -> Codec:
+    """The tokenizer as a pair of functions; its ids for text are all but the special ones.
+
+    Raises:
+        MissingPart: A library that reads this kind of file is not installed.
+        ForeignError: It cannot be read.
+    """
+    known = tokenizer(source)
+    special = {*known.all_special_ids, *known.added_tokens_decoder}
+    return Codec(
+        encode=lambda text: encode(source, text),
+        decode=lambda tokens: decode(source, tokens),
+        plain=[number for number in range(len(known)) if number not in special],
+    )
+
+
+def save_tokenizer(source: Pretrained, folder: Path) -> None:
+    """Writes the tokenizer as `transformers` and vLLM read it.
+
+    Args:
+        source: Where it comes from.
+        folder: Takes its files.
+
+    Raises:
+        ForeignError: It cannot be read or written.
+    """
+    with foreign("writing the tokenizer", where=source.name):
+        tokenizer(source).save_pretrained(folder)
 
 
 def require_reader(source: Pretrained) -> None:

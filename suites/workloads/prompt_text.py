@@ -142,12 +142,12 @@ def prompts_for(
     return [_prompt_for(number, ask, wanted, writer) for number, ask in enumerate(asks)]
 
 
-def data_facts(wanted: Wanted, codec: Codec | None) -> Mapping[str, Plain]:
+def data_facts(wanted: Wanted, *, exact: bool) -> Mapping[str, Plain]:
     """What a reader needs to know of such prompts.
 
     Args:
         wanted: What they are like.
-        codec: The tokenizer.
+        exact: Whether a tokenizer counted them.
     """
     shared = wanted.shared_prefix_tokens
     rough = (
@@ -156,13 +156,13 @@ def data_facts(wanted: Wanted, codec: Codec | None) -> Mapping[str, Plain]:
         else f"about, {CHARACTERS_PER_RANDOM_TOKEN} characters a token"
     )
     return {
-        **_source(wanted.words, codec),
+        **_source(wanted.words, exact=exact),
         "lengths": {
             "prompt_tokens": wanted.prompt_tokens,
             "prompt_spread": wanted.prompt_spread,
             "output_tokens": wanted.output_tokens,
             "output_spread": wanted.output_spread,
-            "counted": "exactly, by the tokenizer" if codec else rough,
+            "counted": "exactly, by the tokenizer" if exact else rough,
         },
         "sharing": {"prefix_tokens": shared, "prefixes": wanted.prefixes} if shared else "none",
     }
@@ -252,11 +252,11 @@ class _Writer:
         return self.codec.decode(ids).replace("\ufffd", "")
 
 
-def _source(words: Words, codec: Codec | None) -> Mapping[str, Plain]:
+def _source(words: Words, *, exact: bool) -> Mapping[str, Plain]:
     if words == "real":
         order = "each begins with words of its own and a drawn sentence, and goes on in drawn order"
         return {**passage_facts(), "order": order}
-    if codec is None:
+    if not exact:
         return {"kind": "synthetic", "name": "random letters", "generator": "drawn uniformly"}
     how = "token ids drawn uniformly, decoded, and the text read back"
     return {"kind": "synthetic", "name": "random tokens", "generator": how}

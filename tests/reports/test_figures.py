@@ -9,11 +9,15 @@ import pytest
 
 from accelbench.harness.bundle.summary import read_bundle
 from accelbench.harness.metrics.latency import e2e_service
+from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.schema.platform import Figure
+from accelbench.harness.schema.recorder import table_of
+from accelbench.harness.schema.trace import Trace, TraceHead
 from accelbench.reports import figures
 from accelbench.reports.drawing import ENERGY, ENERGY_NAMES, EVIDENCE, inlined, span_of, ticks
 from accelbench.reports.figure_latency import _steps
 from accelbench.reports.figure_roofline import Roof
+from accelbench.reports.figure_tokens import _arrivals
 from accelbench.reports.figures import FIGURES, drawing
 from accelbench.reports.shown import shown_cells
 
@@ -133,6 +137,35 @@ def test_the_token_figure_starts_with_the_first_token(cells):
     waits = (seen.streams.first - seen.requests.due) / 1e9
     assert sorted(row["seconds"] for row in firsts) == pytest.approx(sorted(waits))
     assert one.value("ttft.response.p50").value in [row["to"] for row in rows if "to" in row]
+
+
+def test_a_server_without_a_decode_rate_stands_by_its_system_rate(cells):
+    """What tells no prefill has no tp.decode; its tokens a second are drawn on an axis of their own."""
+    one = next(one for one in cells if one.value("tp.system"))
+    told = {name: found for name, found in one.cell.measurements.items() if name != "tp.decode"}
+    server = replace(one, cell=replace(one.cell, measurements=told))
+    assert one.value("tp.decode").value in [row.get("value") for row in drawn("throughput", [one])]
+    assert told["tp.system"].value in [row.get("value") for row in drawn("throughput", [server])]
+
+
+def test_the_token_figure_leaves_out_what_came_before_the_window(make_window):
+    """Requests of the warm-up are in the trace of a load, and on no figure."""
+    rows = _arrivals(make_window)
+    assert {row["request"] for row in rows} == {0}
+    assert [row["seconds"] for row in rows] == [0.5]
+
+
+@pytest.fixture
+def make_window():
+    """A trial of one request after a warm-up of one, both of one token."""
+    requests = [
+        {"id": name, "due_ns": due, "sent_ns": due, "done_ns": due + 10**9, "status": "ok"}
+        for name, due in (("w", 0), ("a", 2 * 10**9))
+    ]
+    tokens = [{"id": name, "at_ns": at, "count": 1} for name, at in (("w", 10), ("a", 25 * 10**8))]
+    head = TraceHead("accelbench.trace/1", "wall", "measured", (10**9, 4 * 10**9))
+    tables = {"requests": table_of("requests", requests), "tokens": table_of("tokens", tokens)}
+    return Observation(Trace(head, tables))
 
 
 def test_the_training_figure_shows_the_target_and_when_it_was_met(cells):

@@ -229,7 +229,7 @@ class Dispatcher:
             return
         live = connection.live
         if live is None or not data:
-            self._broken(connection, "the server closed the connection")
+            self._broken(connection, "the server closed the connection", clean=True)
             return
         live.readings.append(data)
         live.size += len(data)
@@ -260,7 +260,7 @@ class Dispatcher:
         self._end(live, connection.at_ns, "complete", "")
         self._send_due(time.perf_counter_ns())
 
-    def _broken(self, connection: Connection, why: str) -> None:
+    def _broken(self, connection: Connection, why: str, *, clean: bool = False) -> None:
         """The connection has ended. A request that an idle one took in vain is sent once more."""
         self._drop(connection)
         live, connection.live = connection.live, None
@@ -270,7 +270,7 @@ class Dispatcher:
             live.resent = True
             self._resends += 1
             self._dial(live)
-        elif live.framing.eof():
+        elif clean and live.framing.eof():
             self._end(live, connection.at_ns, "complete", "")
         else:
             self._end(live, time.perf_counter_ns(), "closed", why)

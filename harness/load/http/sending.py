@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from accelbench.harness.load.http.order import Order
 from accelbench.harness.load.http.processes import Answer, News, dispatch
-from accelbench.harness.load.http.replies import read_replies
-from accelbench.harness.load.http.request import address, encode
+from accelbench.harness.load.http.request import Encoder, address
+from accelbench.harness.load.http.tables import read_replies
 from accelbench.harness.load.http.target import Target
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.units import NS_PER_S
@@ -47,7 +47,8 @@ def send(target: Target, plan: LoadPlan, until_ns: int, news: News) -> list[Sent
         TrialError: A dispatcher failed.
         ConfigError: The address of the server is wrong.
     """
-    bodies = tuple(encode(target, prompt) for prompt in plan.prompts)
+    encoder = Encoder(target)
+    bodies = tuple(encoder.encode(prompt) for prompt in plan.prompts)
     numbers = range(len(bodies))
     parts = [numbers[: plan.warmup], numbers[plan.warmup :]] if plan.mode == "start" else [numbers]
     return [_sent(_Part(target, plan, bodies, part, until_ns), news) for part in parts if len(part)]
@@ -71,7 +72,7 @@ def _sent(part: _Part, news: News) -> Sent:
         shared = processes > 1 and part.plan.due_s is None
         start_ns, answers = dispatch(orders, part.numbers if shared else (), news)
         replies, arrivals = read_replies(folder, [order.name for order in orders])
-        return Sent(start_ns, replies.sort_by("number"), arrivals.sort_by("at_ns"), answers)
+        return Sent(start_ns, replies, arrivals, answers)
 
 
 def processes_for(wanted: int, plan: LoadPlan) -> int:

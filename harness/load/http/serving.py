@@ -83,6 +83,7 @@ def _rows(plan: LoadPlan, loads: Sequence[Sent]) -> list[dict[str, Any]]:
             "due_ns": _planned_ns(plan, loads[-1].start_ns, number),
             "sent_ns": None,
             "done_ns": None,
+            "ended_ns": None,
             "status": "unsent",
             "error": _NEVER,
             "input_tokens": None,
@@ -109,7 +110,7 @@ def _window(
     inside = rows[plan.warmup : plan.warmup + plan.requests]
     if plan.due_s is not None:
         return inside[0]["due_ns"], inside[-1]["due_ns"]
-    ended = [row["done_ns"] for row in inside if row["done_ns"] is not None]
+    ended = [row["ended_ns"] for row in inside if row["ended_ns"] is not None]
     if plan.mode == "start":
         start = loads[-1].start_ns
         return start, max(ended, default=start)

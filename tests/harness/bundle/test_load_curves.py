@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from accelbench.harness.bundle.campaign_file import Campaign
 from accelbench.harness.bundle.groups import Cells
 from accelbench.harness.bundle.load_curves import curves
+from accelbench.harness.bundle.summary import Bundle, CellSummary
 from accelbench.harness.metrics.derived import Derived
 from accelbench.harness.schema.arrivals import Bursts, Constant, Gamma, Poisson
 from accelbench.harness.schema.cell import Cell, Choice, Workload
@@ -15,7 +18,13 @@ from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.record import Record, Status
 from accelbench.harness.schema.rules import Limits, Rules
-from accelbench.harness.schema.scenario import ClosedLoop, OpenLoop, Scenario, SingleStream
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    OpenLoop,
+    Scenario,
+    SingleStream,
+    Sustainable,
+)
 from accelbench.harness.schema.trace import ServiceLevel
 
 HERE = Platform("here", "a machine", "cpu", {}, (), None, None, (), ("a test",))
@@ -193,3 +202,50 @@ def test_cells_at_one_load_are_taken_together() -> None:
     )["curve.from_r1"]
     assert curve.measurements["curve.tp.system.2"].n == 6
     assert values(curve)["curve.tp.system.2"] == pytest.approx(6.0)
+
+
+SEARCH = cell("s", Sustainable("sustainable", Poisson("poisson", 1.0), 100, SECOND))
+
+
+def tried(rate: float, p99: float, status: Status = "valid") -> list[Record]:
+    """Three trials of the search at a rate."""
+    return [replace(record, rate_per_s=rate) for record in trials(SEARCH, p99, 10 * rate, status)]
+
+
+def summary(records: Sequence[Record], folder: Path) -> CellSummary:
+    """What a bundle says of the search in all."""
+    campaign = Campaign(
+        schema="accelbench.campaign/1", id="c", suite="s", overrides=(), argv=(),
+        cells={"s": SEARCH}, cell_names=("s",), cell_hashes={}, harness_version="0",
+        code_sha256="", git={}, machine="m", started_utc="",
+    )  # fmt: skip
+    return Bundle(folder, None, campaign, tuple(records)).summaries()[0]
+
+
+def test_a_search_is_a_curve_by_itself() -> None:
+    """Over the rates of its trials, in order of the rates; a trial that had none is no point."""
+    lost = replace(tried(1, 0.1)[0], rate_per_s=None, status="failed", measurements={})
+    records = [*tried(1, 0.2), *tried(4, 3.0), *tried(2, 0.5), lost]
+    curve = found((SEARCH, records))["sustainable.s"]
+    assert values(curve)["sustainable.load"] == 2
+    assert values(curve)["sustainable.tokens"] == pytest.approx(20.0)
+    assert [name for name in curve.measurements if "tp.system" in name] == [
+        "curve.tp.system.1", "curve.tp.system.2", "curve.tp.system.4",
+    ]  # fmt: skip
+    assert len(curve.inputs) == 9
+
+
+def test_a_search_is_summed_up_at_the_rate_that_it_found(tmp_path: Path) -> None:
+    """Trials of other rates are not mixed in, and one that broke the server is no blemish."""
+    one = summary([*tried(1, 0.2), *tried(2, 0.5), *tried(4, 9.0, "invalid")], tmp_path)
+    assert (one.status, one.trials) == ("valid", 9)
+    assert one.measurements["sustainable.load"].value == 2
+    assert one.measurements["tp.system"].value == pytest.approx(20.0)
+
+
+def test_a_search_that_found_nothing_shows_no_mixture(tmp_path: Path) -> None:
+    """The verdict is then that of all trials; the reason stands beside the 0."""
+    one = summary([*tried(1, 2.0), *tried(0.5, 1.5), *tried(0.25, 9.0, "invalid")], tmp_path)
+    assert one.status == "invalid"
+    assert set(one.measurements) == {"sustainable.load", "sustainable.tokens"}
+    assert "at no lower load shown to be met" in str(one.measurements["sustainable.load"].reason)

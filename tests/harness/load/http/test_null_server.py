@@ -248,22 +248,12 @@ def test_a_client_that_does_not_read_holds_up_nobody(url):
     assert written == sorted(written)
 
 
-def test_many_connections(url):
-    """Hundreds of clients that ask together are all answered."""
-    socks = [connect(url) for _ in range(300)]
-    for sock in socks:
-        sock.sendall(request(COMPLETIONS, {"stream": True}))
-    for sock in socks:
-        assert len(events(receive(sock))) == 5
-        sock.close()
-
-
 def test_more_clients_than_the_system_lets_in():
-    """A client for whom there is no socket is served when another has gone."""
+    """Hundreds that ask together are served, those without a socket when others have gone."""
     with NullServer() as server:
         stream(server.url)
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (8, 8))
-        socks = [connect(server.url) for _ in range(12)]
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (50, 50))
+        socks = [connect(server.url) for _ in range(300)]
         for sock in socks:
             sock.sendall(request(COMPLETIONS, {"stream": True}))
         for sock in socks:
