@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.scenario import Offline, Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    Scenario,
+    TrainToTarget,
+)
 
 BINS = 32
 """Most bins of a histogram of lengths; with fewer distinct lengths each has its own."""
@@ -26,20 +33,35 @@ def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
             "warmup": {"included": True, "iterations": 0},
         }
     regime = "inference: prefill and decode" if task == "generate" else "inference"
-    if isinstance(scenario, Offline):
-        size = scenario.batch_size
-        process = "all due at the start, one batch at a time"
-        load: dict[str, Plain] = {"process": process, "concurrency": size}
-    else:
-        size = 1
-        process = "closed loop of one: the next is due when the one before is done"
-        load = {"process": process, "concurrency": 1, "unloaded": True}
+    size, load = _load(scenario)
     return {
         "regime": regime,
         "batch": size,
         "load": load,
         "warmup": {"included": False, "iterations": warmup},
     }
+
+
+def _load(scenario: Scenario) -> tuple[int, dict[str, Plain]]:
+    """How many samples or requests are asked for together, and how they come."""
+    if isinstance(scenario, Offline):
+        size = scenario.batch_size
+        return size, {"process": "all due at the start, one batch at a time", "concurrency": size}
+    if isinstance(scenario, MultiStream):
+        size = scenario.streams
+        process = "one query of several samples at a time: the next is due when all are done"
+        return size, {"process": process, "concurrency": size}
+    if isinstance(scenario, ClosedLoop):
+        process = "closed loop of users: the next of each is due when its one before is done"
+        return 1, {"process": process, "concurrency": scenario.concurrency}
+    if isinstance(scenario, OpenLoop):
+        process = f"open loop: due by a {scenario.arrivals.kind} schedule made beforehand"
+        load: dict[str, Plain] = {"process": process}
+        if scenario.max_in_flight is not None:
+            load["max_in_flight"] = scenario.max_in_flight
+        return 1, load
+    process = "closed loop of one: the next is due when the one before is done"
+    return 1, {"process": process, "concurrency": 1, "unloaded": True}
 
 
 def histogram(lengths: Sequence[int]) -> Mapping[str, Plain]:

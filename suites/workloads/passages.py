@@ -32,14 +32,17 @@ def running_text(key: str, number: int, draw: random.Random, size: int) -> str:
         key: What the text is for, and a seed; the words differ from key to key.
         number: Which one of its kind.
         draw: Draws sentence and passages; how the text begins does not depend on its length.
-        size: The least number of characters.
+        size: Characters.
     """
     begun = draw.choice(_beginnings())
-    said = f"{_opening(key, number)}: {begun}"
-    while len(said) < size:
-        order = draw.sample(passages(), len(passages()))
-        said = " ".join([said, *(text for text in order if not text.endswith(begun))])
-    return said
+    parts = [f"{_opening(key, number)}: {begun}"]
+    left = size - len(parts[0])
+    while left > 0:
+        for text in draw.sample(passages(), len(passages())):
+            if left > 0 and not text.endswith(begun):
+                parts.append(text)
+                left -= 1 + len(text)
+    return " ".join(parts)[:size]
 
 
 def random_letters(draw: random.Random, size: int) -> str:

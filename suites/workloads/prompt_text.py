@@ -1,6 +1,6 @@
 """Prompts of asked lengths, of real words or of random tokens, the same for the same seed.
 
-No two prompts begin alike unless that is asked for, neither within a trial nor between trials of
+No two prompts of a trial begin alike unless that is asked for, and hardly any two of trials with
 other seeds: a server that stays up would else answer from its prefix cache.
 """
 
