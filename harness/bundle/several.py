@@ -54,7 +54,15 @@ def batching(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
             return None
         return key_of(cell, cell.adapter), cell.scenario.batch_size
 
-    return tuple(batching_efficiency(sizes) for sizes in sweeps(cells, records, of))
+    return tuple(
+        batching_efficiency(sizes, _throughput(sizes)) for sizes in sweeps(cells, records, of)
+    )
+
+
+def _throughput(sizes: Mapping[int, Sequence[Record]]) -> str:
+    """What counts as throughput: tokens where these are all that was counted, else samples."""
+    names = {name for trials in sizes.values() for trial in trials for name in trial.measurements}
+    return "tp.system" if "tp.system" in names and "tp.samples" not in names else "tp.samples"
 
 
 def strong(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:

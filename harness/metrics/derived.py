@@ -22,8 +22,8 @@ BATCHING = define(
         "batch.efficiency.<B>",
         unit="1",
         summary="Throughput at batch size B over B times the throughput at batch size 1.",
-        formula="TP(B) / (B TP(1)), TP the mean of tp.samples over valid trials; 1 at B = 1,"
-        " not clipped above 1",
+        formula="TP(B) / (B TP(1)), TP the mean over valid trials of tp.samples, or of tp.system"
+        " where tokens are generated; 1 at B = 1, not clipped above 1",
         source="eq. 7, section 6.2",
         better="higher",
     )
@@ -67,18 +67,21 @@ def over_trials(
     return {name: _together(name, trials, pilot) for name in names}
 
 
-def batching_efficiency(records: Mapping[int, Sequence[Record]]) -> Derived:
+def batching_efficiency(
+    records: Mapping[int, Sequence[Record]], throughput: str = "tp.samples"
+) -> Derived:
     """Equation 7 over records of one workload, adapter and platform.
 
     Args:
         records: By batch size, the trials at it; those that are not valid are left out.
+        throughput: The measurement that is the throughput.
     """
     valid = {
         size: [record for record in records[size] if record.status == "valid"]
         for size in sorted(records)
     }
     rates = {
-        size: trial_values("tp.samples", trials, f"batch size {size}")
+        size: trial_values(throughput, trials, f"batch size {size}")
         for size, trials in valid.items()
     }
     single = rates.get(1, Absent("there is no record at batch size 1"))

@@ -35,8 +35,8 @@ COLD = define(
         "window.cold.service",
         "s",
         "Time of the very first call of the trial: compilation, caches and clocks still cold.",
-        "end - start of the first warm-up call, or done - sent of the first request where no"
-        " warm-up was recorded",
+        "end - start of the first warm-up call, or done - sent of the first request, the warm-up's"
+        " included",
         _SOURCE,
         "lower",
     )
@@ -67,7 +67,7 @@ STEADY = define(
 
 @dataclass(frozen=True)
 class ServiceSeries:
-    """Requests that were finished in the window, in order of sending.
+    """Completed requests that were due in the window, in order of sending.
 
     Attributes:
         sent: When each was sent, ns from the window's start.
@@ -88,7 +88,7 @@ def service_series(seen: Observation) -> ServiceSeries:
         taken_ns, units = requests.done - requests.sent, requests.samples
     else:
         taken_ns, units = requests.done - requests.sent, np.ones(requests.sent.size)
-    chosen = requests.finished & ~np.isnan(requests.sent) & ~np.isnan(taken_ns) & (units > 0)
+    chosen = requests.completed & ~np.isnan(requests.sent) & ~np.isnan(taken_ns) & (units > 0)
     order = np.argsort(requests.sent[chosen], kind="stable")
     service = taken_ns[chosen] / units[chosen] / NS_PER_S
     return ServiceSeries(requests.sent[chosen][order], service[order])
@@ -132,12 +132,18 @@ def windows(seen: Observation) -> Mapping[str, Outcome]:
 
 
 def _calls(seen: Observation) -> tuple[Numbers, Numbers, Numbers]:
-    """Times of warm-up calls; and when requests were sent and what they took; in order, s."""
+    """Times of warm-up calls; and when requests were sent and what they took; in order, s.
+
+    A warm-up call is a phase of that kind, or a request that was due before the window.
+    """
     start, end = seen.times("phases", "start_ns"), seen.times("phases", "end_ns")
     warm = seen.among("phases", "kind", ("warmup",)) & ~np.isnan(start) & ~np.isnan(end)
-    before = (end - start)[warm][np.argsort(start[warm], kind="stable")] / NS_PER_S
     requests = seen.requests
-    taken = requests.finished & ~np.isnan(requests.sent)
+    early = requests.ok & (requests.due < 0) & ~np.isnan(requests.sent)
+    begun = np.concatenate((start[warm], requests.sent[early]))
+    took = np.concatenate(((end - start)[warm], (requests.done - requests.sent)[early]))
+    before = took[np.argsort(begun, kind="stable")] / NS_PER_S
+    taken = requests.completed & ~np.isnan(requests.sent)
     order = np.argsort(requests.sent[taken], kind="stable")
     sent = requests.sent[taken][order]
     return before, sent, (requests.done - requests.sent)[taken][order] / NS_PER_S
@@ -149,7 +155,7 @@ def _place(seen: Observation, sent: Numbers, steady_from: int) -> int:
 
 
 def _too_short(count: int) -> Absent:
-    return Absent(f"a steady state needs {FEWEST} finished requests, there are {count}", count)
+    return Absent(f"a steady state needs {FEWEST} completed requests, there are {count}", count)
 
 
 def _mean(values: Numbers, otherwise: str) -> Outcome:

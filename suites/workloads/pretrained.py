@@ -128,29 +128,37 @@ def model(source: Pretrained) -> Any:
 
 def encode(source: Pretrained, text: str) -> Sequence[int]:
     """Token ids of a text, with whatever the tokenizer puts around it."""
-    with foreign("encoding a prompt", where=source.name):
-        ids: list[int] = tokenizer(source)(text)["input_ids"]
-    return ids
+    return _encode(tokenizer(source), source.name, text)
 
 
 def decode(source: Pretrained, tokens: Sequence[int]) -> str:
     """The text of token ids, without special tokens."""
-    with foreign("decoding tokens", where=source.name):
-        return str(tokenizer(source).decode(list(tokens), skip_special_tokens=True))
+    return _decode(tokenizer(source), source.name, tokens)
 
 
 def codec(source: Pretrained) -> Codec:
-    """The tokenizer as a pair of functions; its ids for text are all but the special ones.
+    """The tokenizer as a pair of functions.
 
     Raises:
         MissingPart: A library that reads this kind of file is not installed.
         ForeignError: It cannot be read.
     """
-    known = tokenizer(source)
+    return codec_of(tokenizer(source), source.name)
+
+
+def codec_of(known: Any, name: str) -> Codec:
+    """A tokenizer of `transformers` as a pair of functions.
+
+    Its ids for text are all but special and added ones.
+
+    Args:
+        known: The tokenizer.
+        name: What it is called in messages.
+    """
     special = {*known.all_special_ids, *known.added_tokens_decoder}
     return Codec(
-        encode=lambda text: encode(source, text),
-        decode=lambda tokens: decode(source, tokens),
+        encode=lambda text: _encode(known, name, text),
+        decode=lambda tokens: _decode(known, name, tokens),
         plain=[number for number in range(len(known)) if number not in special],
     )
 
@@ -178,6 +186,17 @@ def require_reader(source: Pretrained) -> None:
     require("torch", "torch", "transformers")
     if source.gguf:
         require("gguf", "gguf", "accelerate")
+
+
+def _encode(known: Any, name: str, text: str) -> Sequence[int]:
+    with foreign("encoding a prompt", where=name):
+        ids: list[int] = known(text)["input_ids"]
+    return ids
+
+
+def _decode(known: Any, name: str, tokens: Sequence[int]) -> str:
+    with foreign("decoding tokens", where=name):
+        return str(known.decode(list(tokens), skip_special_tokens=True))
 
 
 def _located(source: Pretrained) -> dict[str, Any]:

@@ -151,20 +151,20 @@ def _record_arrivals(plan: LoadPlan, loads: Sequence[Sent], recorder: Recorder) 
 
 
 def _record_generator(loads: Sequence[Sent], window: tuple[int, int], recorder: Recorder) -> None:
-    """What the dispatchers tell of themselves, of the load that holds the window."""
-    answers = loads[-1].answers
-    recorder.counter("generator.processes", len(answers), "1")
-    opened = resends = 0
-    for place, answer in enumerate(answers):
-        tally, scope = answer.tally, str(place)
-        recorder.counter("generator.cpu_time", tally.cpu_s, "s", scope)
+    """What the dispatchers tell of themselves; lag and share are of the load with the window."""
+    tallies = [[answer.tally for answer in load.answers] for load in loads]
+    recorder.counter("generator.processes", len(tallies[-1]), "1")
+    for place, tally in enumerate(tallies[-1]):
+        scope = str(place)
+        every = [load[place].cpu_s for load in tallies if place < len(load)]
+        recorder.counter("generator.cpu_time", sum(every), "s", scope)
         recorder.counter("generator.cpu_share", tally.cpu_s / tally.wall_s, "1", scope)
         if tally.lag_ns is not None:
             recorder.counter("generator.stamp_lag", tally.lag_ns / NS_PER_S, "s", scope)
-        opened += sum(window[0] <= at <= window[1] for at in tally.opened_ns)
-        resends += tally.resends
-    recorder.counter("generator.connections", opened, "1")
-    recorder.counter("generator.resends", resends, "1")
+    opened = [at for tally in tallies[-1] for at in tally.opened_ns]
+    inside = sum(window[0] <= at <= window[1] for at in opened)
+    recorder.counter("generator.connections", inside, "1")
+    recorder.counter("generator.resends", sum(tally.resends for tally in tallies[-1]), "1")
 
 
 def _calibrate(

@@ -66,7 +66,7 @@ def test_too_few_requests_show_no_steady_state(make_trace):
     trace = make_trace(requests=in_turn([0.01] * 9), phases=warmups(0.5, 0.1))
     assert windows(trace) == {"cold": (0.5, 1), "warmup": (0.1, 1), "steady": (None, 9)}
     reason = measure(trace, None)["window.steady.service"].reason
-    assert reason == "a steady state needs 30 finished requests, there are 9"
+    assert reason == "a steady state needs 30 completed requests, there are 9"
 
 
 def test_a_trial_without_calls_has_no_such_windows(make_trace):

@@ -1,15 +1,11 @@
 """Loads against the servers of tests."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from accelbench.harness.load.http.sending import send
 from accelbench.harness.load.http.target import Target
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests
 
 
 @pytest.fixture

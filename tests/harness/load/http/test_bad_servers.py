@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from misbehaving import misbehaving
-from plans import plan
+
+from tests.harness.load.http.misbehaving import misbehaving
+from tests.harness.load.http.plans import plan
 
 
 @pytest.mark.parametrize(

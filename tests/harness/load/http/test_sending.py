@@ -1,11 +1,11 @@
 """Loads that are sent by real dispatchers to a null server."""
 
 import numpy as np
-from plans import plan
 
 from accelbench.harness.load.http.calibration import errors
 from accelbench.harness.load.http.null_server import NullServer
 from accelbench.harness.load.http.sending import processes_for
+from tests.harness.load.http.plans import plan
 
 
 def late_s(part):

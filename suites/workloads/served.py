@@ -1,0 +1,261 @@
+"""A language model that lives on a server, of which only the name is known."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from accelbench.harness.errors import ConfigError, TrialError
+from accelbench.harness.foreign import foreign
+from accelbench.harness.load.schedule import replay
+from accelbench.harness.schema.arrivals import Replay, TraceFormat
+from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.plain import Plain, file_digest
+from accelbench.harness.schema.prompts import Ask, Prompt
+from accelbench.harness.schema.protocols import Samples, Training
+from accelbench.harness.schema.trace import KvLayout
+from accelbench.suites.workloads import pretrained, prompt_text
+from accelbench.suites.workloads.extras import require
+from accelbench.suites.workloads.prompt_text import Codec, Wanted, Words
+
+_FILES = ("tokenizer.json", "tokenizer.model")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Recorded requests as a source of prompts.
+
+    Attributes:
+        path: The file; for "accelbench" a folder.
+        format: How it is written.
+        sha256: Of the recording, by which it is refused if it is another; empty to take any.
+    """
+
+    path: str
+    format: TraceFormat
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Asks a model that a server runs; of it only the name is known.
+
+    Attributes:
+        model_name: The name that the server knows it by.
+        prompt_tokens: Mean tokens of a prompt; about so many where no tokenizer is known.
+        prompt_spread: Lengths are uniform within this share of the mean, up and down.
+        output_tokens: Mean tokens asked for in answer.
+        output_spread: The same for answers.
+        words: What prompts are made of: real words, or random tokens.
+        shared_prefix_tokens: Tokens at the beginning of each prompt that others have too.
+        prefixes: How many such beginnings there are.
+        tokenizer: The model's, a Hugging Face folder or a tokenizer.json on this machine.
+        max_tokens_total: Most tokens of prompt and answer together that the server takes.
+        recording: Requests that prompts and lengths of answers are taken from, in drawn order.
+    """
+
+    task: ClassVar[Literal["generate"]] = "generate"
+
+    model_name: str = ""
+    prompt_tokens: int = 128
+    prompt_spread: float = 0.0
+    output_tokens: int = 64
+    output_spread: float = 0.0
+    words: Words = "real"
+    shared_prefix_tokens: int = 0
+    prefixes: int = 1
+    tokenizer: str | None = None
+    max_tokens_total: int | None = None
+    recording: Recorded | None = None
+
+    def __post_init__(self) -> None:
+        wanted = self._wanted()
+        if self.max_tokens_total is not None and self.max_tokens_total < 2:  # noqa: PLR2004  (a prompt and an answer)
+            raise ValueError("max_tokens_total must be at least 2")
+        if self.recording is None:
+            wanted.fit()
+
+    def model(self, weights: Path | None, seed: int) -> Any:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise _only_the_server("weights")
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Where prompts come from, and what counts their tokens.
+
+        Raises:
+            ConfigError: The model has no name, or a path is wrong.
+        """
+        return {
+            "model": self._named(),
+            "weights": "those of the server, which does not tell",
+            "tokenizer": _tokenizer_fact(self.tokenizer),
+            "data": self._recorded_facts(self.recording)
+            if self.recording
+            else prompt_text.data_facts(self._wanted(), exact=self.tokenizer is not None),
+        }
+
+    def geometry(self) -> Mapping[str, Plain]:
+        """Nothing: only the server knows it."""
+        return {}
+
+    def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (not known)
+        """Nothing: only the server knows it."""
+        return None
+
+    def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise _only_the_server("weights")
+
+    def samples(self) -> Samples:
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("a generating model has no samples to classify")
+
+    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
+        """Prompts drawn from the seed; of a recording, none twice before all came once.
+
+        Raises:
+            ConfigError: The model has no name, a path is wrong, or no text has the tokens asked.
+        """
+        self._named()
+        if self.recording is None:
+            return prompt_text.prompts(self._wanted(), _codec(self.tokenizer), count, seed)
+        return self.prompts_for(_drawn(_asks(self.recording), count, seed), seed)
+
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """A prompt for each recorded request; what `max_tokens_total` does not allow is cut.
+
+        Raises:
+            ConfigError: The model has no name, a path is wrong, or no text has the tokens asked.
+        """
+        self._named()
+        return prompt_text.prompts_for(asks, self._wanted(), _codec(self.tokenizer), seed)
+
+    def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("a served model is not trained here", remedy="use digits_cnn")
+
+    def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:  # noqa: ARG002  (refuses)
+        """Refuses.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise _only_the_server("operators")
+
+    def _named(self) -> str:
+        if not self.model_name:
+            raise ConfigError(
+                "the model has no name", where="workload.model_name", remedy="give the server's"
+            )
+        return self.model_name
+
+    def _wanted(self) -> Wanted:
+        return Wanted(
+            words=self.words,
+            prompt_tokens=self.prompt_tokens,
+            prompt_spread=self.prompt_spread,
+            output_tokens=self.output_tokens,
+            output_spread=self.output_spread,
+            shared_prefix_tokens=self.shared_prefix_tokens,
+            prefixes=self.prefixes,
+            longest=self.max_tokens_total,
+        )
+
+    def _recorded_facts(self, recording: Recorded) -> Mapping[str, Plain]:
+        exact = self.tokenizer is not None
+        rough = f"about, {prompt_text.TOKENS_PER_WORD} tokens a word, where texts are recorded"
+        return {
+            "kind": "real",
+            "name": f"recorded requests of {Path(recording.path).name}",
+            "format": recording.format,
+            "sha256": replay.digest(recording.path),
+            "requests": len(_asks(recording)),
+            "order": "drawn; none comes twice before all came once",
+            "lengths": {"counted": "exactly, by the tokenizer" if exact else rough},
+        }
+
+
+def _only_the_server(what: str) -> TrialError:
+    return TrialError(
+        f"only the server knows the {what} of a served model",
+        remedy="use an adapter that asks a server, or a workload with weights on this machine",
+    )
+
+
+def _asks(recording: Recorded) -> Sequence[Ask]:
+    return replay.read(Replay("replay", recording.path, recording.format, sha256=recording.sha256))
+
+
+def _drawn(asks: Sequence[Ask], count: int, seed: int) -> list[Ask]:
+    draw = random.Random(f"{seed} recording")  # noqa: S311  (no secret hangs on it)
+    order: list[Ask] = []
+    while len(order) < count:
+        order += draw.sample(asks, len(asks))
+    return order[:count]
+
+
+def _tokenizer_fact(path: str | None) -> str:
+    if path is None:
+        return "none known: lengths are about"
+    file = _tokenizer_file(path)
+    with foreign("reading the tokenizer", where=file.name):
+        return f"of {Path(path).absolute().name}, {file.name} has sha256 {file_digest(file)}"
+
+
+def _tokenizer_file(path: str) -> Path:
+    """The file that holds a tokenizer.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    place = Path(path).expanduser()
+    known = [place] if place.is_file() else [place / name for name in _FILES]
+    for file in known:
+        if file.is_file():
+            return file
+    raise ConfigError(
+        f"{path!r} holds no tokenizer ({' or '.join(_FILES)})",
+        where="workload.tokenizer",
+        remedy="name a Hugging Face folder or a tokenizer.json, or null for none",
+    )
+
+
+@cache
+def _codec(path: str | None) -> Codec | None:
+    """The tokenizer at a path.
+
+    Raises:
+        ConfigError: There is none.
+        MissingPart: The library that reads it is not installed.
+        ForeignError: It cannot be read.
+    """
+    if path is None:
+        return None
+    file = _tokenizer_file(path)
+    require("torch", "transformers")
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: PLC0415  (slow to import)
+
+    with foreign("reading the tokenizer", where=file.name):
+        if Path(path).expanduser().is_file():
+            known = PreTrainedTokenizerFast(tokenizer_file=str(file))
+        else:
+            known = AutoTokenizer.from_pretrained(file.parent, local_files_only=True)
+    return pretrained.codec_of(known, file.name)
