@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.load.schedule import replay
-from accelbench.harness.schema.arrivals import Replay, TraceFormat
+from accelbench.harness.schema.arrivals import Replay
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.prompts import Ask, Prompt
@@ -25,16 +25,16 @@ _FILES = ("tokenizer.json", "tokenizer.model")
 
 @dataclass(frozen=True)
 class Recorded:
-    """Recorded requests as a source of prompts.
+    """Recorded conversations as a source of prompts.
 
     Attributes:
-        path: The file; for "accelbench" a folder.
+        path: The file.
         format: How it is written.
         sha256: Of the recording, by which it is refused if it is another; empty to take any.
     """
 
     path: str
-    format: TraceFormat
+    format: Literal["sharegpt", "alpaca"]
     sha256: str = ""
 
 
@@ -53,7 +53,8 @@ class Served:
         prefixes: How many such beginnings there are.
         tokenizer: The model's, a Hugging Face folder or a tokenizer.json on this machine.
         max_tokens_total: Most tokens of prompt and answer together that the server takes.
-        recording: Requests that prompts and lengths of answers are taken from, in drawn order.
+        recording: Conversations that prompts and lengths of answers are taken from, in drawn
+            order; lengths, words and sharing are then theirs.
     """
 
     task: ClassVar[Literal["generate"]] = "generate"
@@ -181,10 +182,10 @@ class Served:
 
     def _recorded_facts(self, recording: Recorded) -> Mapping[str, Plain]:
         exact = self.tokenizer is not None
-        rough = f"about, {prompt_text.TOKENS_PER_WORD} tokens a word, where texts are recorded"
+        rough = f"about, {prompt_text.TOKENS_PER_WORD} tokens a word"
         return {
             "kind": "real",
-            "name": f"recorded requests of {Path(recording.path).name}",
+            "name": f"recorded conversations of {Path(recording.path).name}",
             "format": recording.format,
             "sha256": replay.digest(recording.path),
             "requests": len(_asks(recording)),

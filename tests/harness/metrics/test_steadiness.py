@@ -77,12 +77,19 @@ def test_a_trial_without_calls_has_no_such_windows(make_trace):
 
 
 def test_the_series_counts_service_for_each_sample(make_trace):
-    """In order of sending; requests that are not finished in the window are not in it."""
+    """In order of sending; requests that were due before the window are not in it."""
     rows = in_turn([0.1, 0.4, 0.2], samples=[1, 4, 2])
-    late = {"id": "9", "due": 9, "sent": 9, "done": 11, "samples": 1, "status": "ok"}
-    series = service_series(Observation(make_trace(requests=[*reversed(rows), late])))
+    early = {"id": "9", "due": -1, "sent": -1, "done": 1, "samples": 1, "status": "ok"}
+    series = service_series(Observation(make_trace(requests=[*reversed(rows), early])))
     assert series.service == pytest.approx([0.1, 0.1, 0.1])
     assert series.sent == pytest.approx([0.0, 1e8, 5e8])
+
+
+def test_requests_before_the_window_are_warm_up_calls(make_trace):
+    """A warm-up that went the way of all requests is told like one of its own kind."""
+    early = {"id": "9", "due": -1.0, "sent": -1.0, "done": -0.5, "status": "ok"}
+    trace = make_trace(requests=[early, *in_turn([0.01] * 9)])
+    assert windows(trace)["cold"] == (0.5, 1)
 
 
 def test_the_series_counts_service_for_each_token_after_the_first(make_trace):
