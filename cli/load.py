@@ -44,7 +44,7 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "adapter.timeout_s": args.timeout,
         "adapter.extra": extra,
         "adapter.key_from": args.key_from,
-        "workload.model": args.model,
+        "workload.model_name": args.model,
         "workload.prompt_tokens": args.prompt_tokens,
         "workload.output_tokens": args.max_tokens,
         "workload.words": args.words,
