@@ -68,6 +68,7 @@ class _Client:
     role: bytes = b""
     token: bytes = b""
     last: bytes = b""
+    stamps: list[int] | None = None  # where they are logged
 
 
 class Loop:
@@ -77,9 +78,18 @@ class Loop:
         listener: Listens and does not block.
         answers: Of the model.
         pace: How to answer.
+        log: Takes for each request that is answered the instant at which it had come whole, then
+            those at which its tokens were written; None for no log.
     """
 
-    def __init__(self, listener: socket.socket, answers: Answers, pace: Pace) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        answers: Answers,
+        pace: Pace,
+        log: list[list[int]] | None = None,
+    ) -> None:
+        self._log = log
         self._listener = listener
         self._answers = answers
         self._pace = pace
@@ -203,6 +213,9 @@ class Loop:
         asked = read_body(body, self._pace.tokens)
         self._prepare(client, asked, body, chat=head.chat)
         client.busy = True
+        if self._log is not None:
+            client.stamps = [client.received_ns]
+            self._log.append(client.stamps)
         slots = self._pace.slots
         waits = slots and self._served >= slots
         if asked.stream and (waits or self._pace.first_ns):
@@ -246,7 +259,7 @@ class Loop:
         if client.out:
             return
         send, clock = client.sock.send, time.perf_counter_ns
-        token, received = client.token, client.received_ns
+        token, received, stamps = client.token, client.received_ns, client.stamps
         for _ in range(_TURN):
             if not client.left:
                 self._finish(client)
@@ -256,6 +269,8 @@ class Loop:
                 break
             client.due_ns += self._pace.gap_ns
             client.left -= 1
+            if stamps is not None:
+                stamps.append(now)
             data = (token if client.left else client.last) % (received, received, now)
             if client.ahead or client.role:
                 data = self._opened(client, data, now)

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Self, cast
 
 from accelbench.harness.errors import TrialError
@@ -45,6 +46,9 @@ class NullServer:
         cpu: Logical processor that it is bound to; None for any.
         model: The name of its model.
         port: Where it listens; 0 for a free one.
+        log: File that takes, at the end, a list for each answered request: the instant at which
+            it had come whole, then those at which its tokens were written, ns on the monotonic
+            clock.
 
     Attributes:
         url: Its base address, once it runs.
@@ -61,13 +65,15 @@ class NullServer:
         cpu: int | None = None,
         model: str = "null",
         port: int = 0,
+        log: str | None = None,
     ) -> None:
         told = {"port": port, "tokens": tokens, "first-s": first_s, "gap-s": gap_s, "slots": slots}
         options = [f"--{name}={value}" for name, value in told.items()]
         bound = [] if cpu is None else [f"--cpu={cpu}"]
+        logged = [] if log is None else [f"--log={log}"]
         self._command = [
             *(sys.executable, "-m", "accelbench.harness.load.http.null_server"),
-            *(*options, *bound, f"--model={model}"),
+            *(*options, *bound, *logged, f"--model={model}"),
         ]
         self.url = ""
         self.pid = 0
@@ -144,9 +150,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = Pace(
         told.tokens, round(told.first_s * NS_PER_S), round(told.gap_s * NS_PER_S), told.slots
     )
-    loop = Loop(listener, Answers(told.model), pace)
+    log: list[list[int]] | None = None if told.log is None else []
+    loop = Loop(listener, Answers(told.model), pace, log)
     _say({"port": listener.getsockname()[1]})
-    loop.serve(None if sys.stdin is None else sys.stdin.fileno())
+    try:
+        loop.serve(None if sys.stdin is None else sys.stdin.fileno())
+    finally:
+        if log is not None:
+            Path(told.log).write_text(json.dumps(log))
     return 0
 
 
@@ -160,6 +171,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--slots", type=_between(int, 0, 1 << 30), default=0, help="0: no limit")
     parser.add_argument("--cpu", type=_between(int, 0, 1 << 20), help="logical processor")
     parser.add_argument("--model", default="null", help="name of the model")
+    parser.add_argument("--log", help="file that takes the stamps of all requests at the end")
     return parser
 
 
