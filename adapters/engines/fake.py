@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.load.engines import DemandOf, steps_of
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
@@ -31,10 +31,10 @@ from accelbench.harness.schema.protocols import (
 )
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
-from accelbench.harness.schema.scenario import Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import MultiStream, Scenario, TrainToTarget
 from accelbench.harness.schema.trace import Meter
 from accelbench.harness.simulation.elapse import Elapse
-from accelbench.harness.simulation.engine import unsupported
+from accelbench.harness.simulation.engine import share_inside, unsupported
 
 NO_WEIGHTS = b"{}"
 """The header of a safetensors file without a tensor."""
@@ -51,7 +51,8 @@ class FakeAdapter:
         latency_s: Fixed time of a batch, a training step or an evaluation, seconds.
         per_sample_s: Time of each sample in it, seconds.
         prefill_s_per_token: Time of each token of a prompt, seconds.
-        token_s: Time of each generated token after the first, seconds.
+        token_s: Time of each generated token after the first, seconds; of each step, in a batch.
+        max_batch: Most prompts that it takes at once, in static batches.
         jitter: Largest relative deviation of each of these times, drawn evenly; below 1.
         accuracy: Chance that an answer is right.
         steps_per_epoch: Training steps in an epoch.
@@ -68,6 +69,7 @@ class FakeAdapter:
     per_sample_s: float = 1e-4
     prefill_s_per_token: float = 1e-5
     token_s: float = 1e-3
+    max_batch: int = 1
     jitter: float = 0.0
     accuracy: float = 1.0
     steps_per_epoch: int = 10
@@ -87,15 +89,15 @@ class FakeAdapter:
             raise ValueError("a time cannot be negative")
         if not (0 <= self.jitter < 1 and 0 <= self.accuracy <= 1):
             raise ValueError("0 <= jitter < 1 and 0 <= accuracy <= 1 are needed")
-        if self.steps_per_epoch < 1 or self.epochs_to_target < 1:
-            raise ValueError("steps_per_epoch and epochs_to_target must be at least 1")
+        if min(self.steps_per_epoch, self.epochs_to_target, self.max_batch) < 1:
+            raise ValueError("steps_per_epoch, epochs_to_target and max_batch must be at least 1")
 
     def readiness(self) -> Readiness:
         """Always ready."""
         return Readiness("ready", "pretends; needs nothing")
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
-        """None unless the scenario wants batches of prompts; it trains without the workload."""
+        """None unless the scenario wants a queue of samples; it trains without the workload."""
         return None if isinstance(scenario, TrainToTarget) else unsupported(builder, scenario)
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
@@ -131,32 +133,30 @@ class FakeSession:
         Raises:
             TrialError: The scenario does not fit the workload, or it was told to fail.
         """
-        engine = FakeEngine(self._options, self._virtual, work)
+        engine = FakeEngine(self._options, self._virtual, self._builder.task, work)
         trains = isinstance(work.scenario, TrainToTarget)
         samples = None if trains or self._builder.task != "classify" else self._builder.samples()
         demand = DemandOf(self._builder, self.precision)
-        self._asked = drive(engine, self._builder, samples, demand, work, recorder)
+        driven = drive(engine, self._builder, samples, demand, work, recorder)
+        self._asked = driven.facts
         if self._options.power_w is not None:
-            _record_energy(self._options.power_w, engine.seconds, recorder)
+            _record_energy(self._options.power_w, engine.worked_s(driven.window_ns), recorder)
 
 
 class FakeEngine:
-    """Answers integers with themselves, prompts with nothing, and trains no model.
+    """Answers integers with themselves, prompts with nothing, and trains no model."""
 
-    Attributes:
-        seconds: Time worked in the window, by phase.
-    """
-
-    def __init__(self, options: FakeAdapter, clock: VirtualClock, work: Work) -> None:
+    def __init__(self, options: FakeAdapter, clock: VirtualClock, task: str, work: Work) -> None:
+        self.max_batch = options.max_batch
         self._options = options
         self._work = work
+        self._clock = clock
         self._elapse = Elapse(clock)
         self._draw = random.Random(work.seed)  # noqa: S311  (no secret hangs on it)
         repeat = work.seed - work.rules.seed
         self._breaks = options.crash_on_repeat in (None, repeat)
-        warmup = 0 if isinstance(work.scenario, TrainToTarget) else work.rules.warmup
-        self._number = -warmup - 1
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._number = -_warmup(task, work) - 1
+        self._worked: list[tuple[str, float, int, int]] = []
 
     def prepare(self, inputs: Any) -> list[int]:
         """The integers themselves.
@@ -178,17 +178,26 @@ class FakeEngine:
         right = self._options.accuracy
         return [item if self._draw.random() < right else item + 1 for item in inputs]
 
-    def generate(
-        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    def generate_batch(
+        self,
+        prompts: Sequence[Prompt],
+        prefilled: Callable[[], None],
+        tokens: Callable[[Sequence[int]], None],
     ) -> None:
-        """A prefill that yields the first token, then one step for each further token."""
-        self.begin()
-        self.work("prefill", self._options.prefill_s_per_token * len(prompt.tokens))
+        """A prefill of all prompts that yields first tokens, then a step for each further one."""
+        for _ in prompts:
+            self.begin()
+        size = sum(len(prompt.tokens) for prompt in prompts)
+        self.work("prefill", self._options.prefill_s_per_token * size)
         prefilled()
-        for step in range(prompt.output_tokens):
+        for step, members in enumerate(steps_of(prompts)):
             if step:
                 self.work("decode", self._options.token_s)
-            token()
+            tokens(members)
+
+    def wait_until_ns(self, at_ns: int) -> None:
+        """Moves the clock on."""
+        self._clock.advance_ns(at_ns - self._clock.now_ns())
 
     def train(self, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (draws from the trial's seed)
         """A training run that meets the target when it is told to.
@@ -217,10 +226,16 @@ class FakeEngine:
     def work(self, phase: str, seconds: float) -> None:
         """Lets time pass, give or take the jitter."""
         deviation = self._options.jitter * self._draw.uniform(-1, 1)
-        taken = seconds * (1 + deviation)
+        taken, began_ns = seconds * (1 + deviation), self._clock.now_ns()
         self._elapse.by_s(taken)
-        if self._number >= 0:
-            self.seconds[phase] += taken
+        self._worked.append((phase, taken, began_ns, self._clock.now_ns()))
+
+    def worked_s(self, window_ns: tuple[int, int]) -> Mapping[str, float]:
+        """Time worked in a window, by phase, seconds."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for phase, taken, start_ns, end_ns in self._worked:
+            seconds[phase] += taken * share_inside(start_ns, end_ns, window_ns)
+        return {phase: worked for phase, worked in seconds.items() if worked}
 
 
 class FakeTraining:
@@ -254,6 +269,16 @@ class FakeTraining:
     def save(self, path: Path) -> None:
         """Writes a safetensors file without tensors: the header's length, then the header."""
         path.write_bytes(len(NO_WEIGHTS).to_bytes(8, "little") + NO_WEIGHTS)
+
+
+def _warmup(task: str, work: Work) -> int:
+    """Requests, batches or steps that come before the window."""
+    scenario, count = work.scenario, work.rules.warmup
+    if isinstance(scenario, TrainToTarget):
+        return 0
+    if task == "generate" and isinstance(scenario, MultiStream):
+        return count * scenario.streams
+    return count
 
 
 def _record_energy(power_w: float, seconds: Mapping[str, float], recorder: Recorder) -> None:

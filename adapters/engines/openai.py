@@ -1,28 +1,33 @@
 """Any OpenAI-compatible server at a URL."""
 
+import ipaddress
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
+from http.client import HTTPException
 from typing import Any, ClassVar, Literal
 
 import psutil
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.http.request import address
+from accelbench.harness.load.http.server_facts import lacks, served_facts
 from accelbench.harness.load.http.serving import serve
 from accelbench.harness.load.http.target import Target
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Readiness, Session, Task, Work, WorkloadBuilder
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.recorder import Clock, Recorder, WallClock
-from accelbench.harness.schema.scenario import Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import Scenario
 
 _ASK_S = 10.0
-_LOOPBACK = ("127.", "::1", "localhost")
+_MOST_BYTES = 1_000_000
+_REFUSED = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class OpenAiAdapter:
 
     def __post_init__(self) -> None:
         self.target(self.model)
+        address(self.url)
 
     def target(self, model: str) -> Target:
         """The server as the load generator is told of it.
@@ -85,11 +91,7 @@ class OpenAiAdapter:
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
         """What is lacking for a workload and scenario, in words."""
-        if isinstance(scenario, TrainToTarget):
-            return "a server generates, it does not train"
-        if builder.task != "generate":
-            return f"a server generates, the workload {builder.task}s"
-        return None
+        return lacks(builder, scenario)
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with the server.
@@ -102,11 +104,10 @@ class OpenAiAdapter:
 
 @contextmanager
 def _opened(adapter: OpenAiAdapter, task: Task) -> Iterator["ServerSession"]:
-    target = adapter.target("")
-    listed = tell(target, "/v1/models")
-    model = getattr(task.builder, "model_name", "") or adapter.model or _first(listed, adapter.url)
-    told = server_facts(adapter.target(model), listed)
-    yield ServerSession(adapter.target(model), task.builder, told)
+    listed = ask(adapter.target(""), "/v1/models")
+    named = getattr(task.builder, "model_name", "") or adapter.model
+    target = adapter.target(named or _first(listed))
+    yield ServerSession(target, task.builder, server_facts(target, listed))
 
 
 class ServerSession:
@@ -118,9 +119,7 @@ class ServerSession:
         told: What is known of the server, for the record.
     """
 
-    def __init__(
-        self, target: Target, builder: WorkloadBuilder, told: Mapping[str, Plain]
-    ) -> None:
+    def __init__(self, target: Target, builder: WorkloadBuilder, told: Mapping[str, Plain]) -> None:
         self.clock: Clock = WallClock()
         self.precision = "unknown"
         self._target = target
@@ -132,15 +131,8 @@ class ServerSession:
         """The server as it describes itself, the workload, and how the load was sent."""
         return {
             **self._told,
-            **self._builder.facts(),
-            "geometry": self._builder.geometry(),
-            "timing_scope": {
-                "boundary": "client",
-                "inside": ["network", "HTTP", "queue and scheduler", "tokenisation", "kernels"],
-                "outside": ["making of prompts", "reading of replies"],
-            },
+            **served_facts(self._builder),
             "batching": "the server's own",
-            "sampling": "greedy (temperature 0), as asked",
             **self._asked,
         }
 
@@ -149,7 +141,67 @@ class ServerSession:
         self._asked = serve(self._target, self._builder, work, recorder)
 
 
-def server_facts(target: Target, listed: Mapping[str, Any]) -> dict[str, Plain]:
+@dataclass(frozen=True)
+class Page:
+    """What a server answered.
+
+    Attributes:
+        body: The JSON object; empty where the page is none, or there is no such page.
+        software: The header "Server"; empty for none.
+    """
+
+    body: Mapping[str, Any]
+    software: str = ""
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: the API key is for this server alone."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """No request in place of the one that was redirected."""
+
+
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}), _StayHere)
+"""As the load generator asks: with no proxy between."""
+
+
+def ask(target: Target, page: str) -> Page:
+    """A page of the server; what it says of itself is a claim.
+
+    Args:
+        target: The server.
+        page: Its path, e.g. "/v1/models".
+
+    Raises:
+        TrialError: Nobody answers, or the API key is refused.
+    """
+    where = address(target.url)
+    place = f"{where.host}:{where.port}"
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    url = f"{'https' if where.tls else 'http'}://{host}:{where.port}{where.path}{page}"
+    key = {"Authorization": f"Bearer {target.key}"} if target.key else {}
+    request = urllib.request.Request(url, headers=key)  # noqa: S310  (`address` takes http and https alone)
+    try:
+        with _DIRECTLY.open(request, timeout=_ASK_S) as answer:
+            return Page(_object(answer.read(_MOST_BYTES)), _software(answer.headers))
+    except urllib.error.HTTPError as error:
+        if error.code in _REFUSED:
+            raise TrialError(
+                f"the server refuses us: {error.code}",
+                where=place,
+                remedy="give its API key in the environment variable that adapter.key_from names",
+            ) from error
+        return Page({}, _software(error.headers))
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or f"{type(error).__name__}: {error}"
+        raise TrialError(
+            f"nobody answers by HTTP: {reason}",
+            where=place,
+            remedy="start the server, or give its address by adapter.url",
+        ) from error
+
+
+def server_facts(target: Target, listed: Page) -> dict[str, Plain]:
     """What a server claims of itself, and which processes of this machine it is.
 
     Args:
@@ -157,13 +209,13 @@ def server_facts(target: Target, listed: Mapping[str, Any]) -> dict[str, Plain]:
         listed: Its list of models.
     """
     where = address(target.url)
-    here = where.host.startswith(_LOOPBACK)
-    claims: dict[str, Plain] = {
-        "models": [str(one.get("id", "")) for one in listed.get("data", []) if one]
-    }
-    version = tell(target, "/version", or_nothing=True).get("version")
+    here = on_this_machine(where.host)
+    claims: dict[str, Plain] = {"models": model_names(listed)}
+    if listed.software:
+        claims["software"] = listed.software
+    version = _version(target)
     if version is not None:
-        claims["version"] = str(version)
+        claims["version"] = version
     return {
         "server": {
             "place": "this machine" if here else "another machine",
@@ -176,58 +228,62 @@ def server_facts(target: Target, listed: Mapping[str, Any]) -> dict[str, Plain]:
     }
 
 
-def listening(port: int) -> list[Plain]:
-    """The processes of this machine that listen on a port, as far as we may know."""
+def model_names(listed: Page) -> list[str]:
+    """The models that a server lists.
+
+    Args:
+        listed: Its answer, which may be anything.
+    """
+    data = listed.body.get("data")
+    rows = data if isinstance(data, list) else []
+    return [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether a host is the loopback.
+
+    Args:
+        host: Name or IP address, without brackets.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listening(port: int) -> Sequence[int]:
+    """The processes of this machine that listen on a TCP port, as far as we may know."""
     try:
         found = psutil.net_connections("tcp")
     except psutil.AccessDenied:
         return []
-    return sorted(
-        {
-            one.pid
-            for one in found
-            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid
-        }
-    )
+    at_port = (one for one in found if one.laddr and one.laddr.port == port)
+    return sorted({one.pid for one in at_port if one.status == psutil.CONN_LISTEN and one.pid})
 
 
-def tell(target: Target, page: str, *, or_nothing: bool = False) -> dict[str, Any]:
-    """The JSON object of a page of the server; {} where it has no such page.
-
-    Args:
-        target: The server.
-        page: Its path, e.g. "/v1/models".
-        or_nothing: Whether a server that does not answer in time has no such page either.
-
-    Raises:
-        TrialError: Nobody answers.
-    """
-    where = address(target.url)
-    host = f"[{where.host}]" if ":" in where.host else where.host
-    url = f"{'https' if where.tls else 'http'}://{host}:{where.port}{where.path}{page}"
-    key = {"Authorization": f"Bearer {target.key}"} if target.key else {}
-    request = urllib.request.Request(url, headers=key)  # noqa: S310  (`address` takes http and https alone)
+def _object(data: bytes) -> Mapping[str, Any]:
     try:
-        with urllib.request.urlopen(request, timeout=_ASK_S) as answer:  # noqa: S310  (likewise)
-            found = json.loads(answer.read(1_000_000))
-    except urllib.error.HTTPError:
+        found = json.loads(data)
+    except ValueError:
         return {}
-    except (OSError, ValueError) as error:
-        if or_nothing or isinstance(error, ValueError):
-            return {}
-        reason = getattr(error, "reason", error)
-        raise TrialError(
-            f"nobody answers: {reason}",
-            where=f"{where.host}:{where.port}",
-            remedy="start the server, or give its address by adapter.url",
-        ) from error
     return found if isinstance(found, dict) else {}
 
 
-def _first(listed: Mapping[str, Any], url: str) -> str:
-    names = [str(one.get("id", "")) for one in listed.get("data", []) if isinstance(one, dict)]
-    if not names or not names[0]:
-        raise TrialError(
-            "the server lists no model", where=url, remedy="name one by adapter.model"
-        )
+def _software(headers: Message) -> str:
+    return headers.get("Server", "").strip()
+
+
+def _version(target: Target) -> str | None:
+    """The version that the server claims; None where it does not say."""
+    try:
+        found = ask(target, "/version").body.get("version")
+    except TrialError:  # a gateway may let the models through alone
+        return None
+    return None if found is None else str(found)
+
+
+def _first(listed: Page) -> str:
+    names = model_names(listed)
+    if not names:
+        raise TrialError("the server lists no model", remedy="name one by adapter.model")
     return names[0]

@@ -31,19 +31,25 @@ class RooflineAdapter:
         precision: Which peak of the sheet counts, and how wide elements are. None takes the
             precision with the highest peak; a sheet whose peak is for any precision takes
             every one, and "bf16" where None is given.
+        max_batch: Most prompts that are generated for at once, in static batches.
     """
 
     precision: str | None = None
+    max_batch: int = 1
 
     evidence: ClassVar[Evidence] = "simulated"
     clock: ClassVar[ClockName] = "simulated"
+
+    def __post_init__(self) -> None:
+        if self.max_batch < 1:
+            raise ValueError(f"max_batch must be at least 1, got {self.max_batch}")
 
     def readiness(self) -> Readiness:
         """Always ready: it needs a sheet and nothing else."""
         return Readiness("ready", "needs nothing but a platform sheet")
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
-        """None unless the scenario needs real arithmetic or batches of prompts."""
+        """None unless the scenario needs real arithmetic or a queue of samples."""
         return unsupported(builder, scenario)
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
@@ -54,7 +60,8 @@ class RooflineAdapter:
         """
         peak, elements = chosen_precision(task.platform, self.precision)
         _bandwidth(task.platform)
-        return nullcontext(SimulatedSession(task, RooflineCost(peak, elements), peak, elements))
+        cost = RooflineCost(peak, elements)
+        return nullcontext(SimulatedSession(task, cost, peak, elements, self.max_batch))
 
 
 @dataclass(frozen=True)

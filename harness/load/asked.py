@@ -1,8 +1,9 @@
-"""What a trial asked of its engine: how much at once, after what warm-up, and how long."""
+"""What a trial asked of its engine: how much at once, by what process, and after what warm-up."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.scenario import (
     ClosedLoop,
@@ -10,6 +11,7 @@ from accelbench.harness.schema.scenario import (
     Offline,
     OpenLoop,
     Scenario,
+    SingleStream,
     TrainToTarget,
 )
 
@@ -18,12 +20,18 @@ BINS = 32
 
 
 def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
-    """What the loops of `in_process` do for a scenario, as facts of the trial.
+    """What a scenario asks of its engine, as facts of the trial.
+
+    Under a queue of single requests, how many are worked on together is the engine's choice, so
+    that no batch is asked for.
 
     Args:
         scenario: How work arrives.
         task: "classify" or "generate".
-        warmup: Requests or batches that come before the window; training has none.
+        warmup: Requests, queries or batches that come before the window; training has none.
+
+    Raises:
+        TrialError: The scenario is a search, whose trials are open loops.
     """
     if isinstance(scenario, TrainToTarget):
         return {
@@ -33,35 +41,42 @@ def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
             "warmup": {"included": True, "iterations": 0},
         }
     regime = "inference: prefill and decode" if task == "generate" else "inference"
-    size, load = _load(scenario)
     return {
         "regime": regime,
-        "batch": size,
-        "load": load,
+        **_load(scenario, task),
         "warmup": {"included": False, "iterations": warmup},
     }
 
 
-def _load(scenario: Scenario) -> tuple[int, dict[str, Plain]]:
-    """How many samples or requests are asked for together, and how they come."""
+def _load(scenario: Scenario, task: str) -> dict[str, Plain]:
+    """How many samples are asked for together, and how they come."""
     if isinstance(scenario, Offline):
         size = scenario.batch_size
-        return size, {"process": "all due at the start, one batch at a time", "concurrency": size}
+        how = "at most a batch of requests at once" if task == "generate" else "one batch at a time"
+        return _at_once(f"all due at the start, {how}", size)
+    if isinstance(scenario, SingleStream):
+        process = "closed loop of one: the next is due when the one before is done"
+        return {
+            "batch": 1,
+            "load": {"process": process, "concurrency": 1, "unloaded": True},
+        }
     if isinstance(scenario, MultiStream):
-        size = scenario.streams
         process = "one query of several samples at a time: the next is due when all are done"
-        return size, {"process": process, "concurrency": size}
+        return _at_once(process, scenario.streams)
     if isinstance(scenario, ClosedLoop):
         process = "closed loop of users: the next of each is due when its one before is done"
-        return 1, {"process": process, "concurrency": scenario.concurrency}
+        return {"load": {"process": process, "concurrency": scenario.concurrency}}
     if isinstance(scenario, OpenLoop):
         process = f"open loop: due by a {scenario.arrivals.kind} schedule made beforehand"
         load: dict[str, Plain] = {"process": process}
         if scenario.max_in_flight is not None:
             load["max_in_flight"] = scenario.max_in_flight
-        return 1, load
-    process = "closed loop of one: the next is due when the one before is done"
-    return 1, {"process": process, "concurrency": 1, "unloaded": True}
+        return {"load": load}
+    raise TrialError(f"scenario {scenario.kind!r} is not one load", remedy="ask for its trials")
+
+
+def _at_once(process: str, size: int) -> dict[str, Plain]:
+    return {"batch": size, "load": {"process": process, "concurrency": size}}
 
 
 def histogram(lengths: Sequence[int]) -> Mapping[str, Plain]:

@@ -17,27 +17,16 @@ from typing import Literal
 
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.engines import Demand, DemandOf, GenerationEngine
+from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.protocols import WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
-from accelbench.harness.units import NS_PER_S
 
-Window = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """A request that is taken up.
-
-    Attributes:
-        number: Its place in the plan.
-        due_ns: When it was due.
-        sent_ns: When it was handed over.
-    """
-
-    number: int
-    due_ns: int
-    sent_ns: int
+PADDING = (
+    "to the longest prompt of a batch; an answer that is done keeps its row until the longest is"
+)
+"""What a static batch computes beyond what was asked."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class _Batch:
         steps: When the tokens of each step could be read, and of which members they were.
     """
 
-    turns: Sequence[_Turn]
+    turns: Sequence[Turn]
     began_ns: int
     prefilled_ns: int
     steps: Sequence[tuple[int, Sequence[int]]]
@@ -63,93 +52,6 @@ class _Batch:
     def got(self) -> Counter[int]:
         """Tokens of each request, by its place in the plan."""
         return Counter(self.turns[k].number for _, members in self.steps for k in members)
-
-
-class _Queue:
-    """The requests of a stretch of the plan that are still to come.
-
-    All modes are one rule. Requests, or queries of `group` requests, that may be on their way at
-    once have a limit; the n-th has room when the (n - limit)-th of all ends has come. Users are
-    such a limit, and what gives a user room also makes its next query due.
-
-    The window is closed: an instant at its end belongs to it. Therefore the users' first query
-    after the warm-up, and the first after the window, are due a nanosecond after the end that
-    freed their user, which so lies on one side of the window alone.
-
-    Args:
-        plan: The plan.
-        numbers: Places in it.
-        mode: What makes these requests due.
-        start_ns: When the stretch begins.
-    """
-
-    def __init__(
-        self,
-        plan: LoadPlan,
-        numbers: range,
-        mode: Literal["schedule", "users", "start"],
-        start_ns: int,
-    ) -> None:
-        self._plan = plan
-        self._numbers = numbers
-        self._mode = mode
-        self._size = plan.group if mode == "users" else 1
-        self._most = plan.max_in_flight if mode == "schedule" else plan.users
-        self._start_ns = start_ns
-        self._next = numbers.start
-        self._due_ns = start_ns
-        self._ends_ns: list[int] = []
-        self._done = [0] * -(-len(numbers) // self._size)
-
-    def ahead(self) -> tuple[int, int] | None:
-        """When the next request is due and when there is room for it.
-
-        None where that hangs on an answer, or none is left.
-        """
-        if self._next == self._numbers.stop:
-            return None
-        query, room_ns = (self._next - self._numbers.start) // self._size, self._start_ns
-        if self._most is not None and query >= self._most:
-            if query - self._most >= len(self._ends_ns):
-                return None
-            room_ns = self._ends_ns[query - self._most]
-        due_ns = self._due(room_ns)
-        return due_ns, max(due_ns, room_ns)
-
-    def take(self, now_ns: int, free_ns: int, most: int) -> list[_Turn]:
-        """The requests that are handed over now, in order.
-
-        Args:
-            now_ns: The instant.
-            free_ns: Until when the engine was busy; what was ready before was sent then.
-            most: Requests to take.
-        """
-        turns: list[_Turn] = []
-        while len(turns) < most and (ahead := self.ahead()) and ahead[1] <= now_ns:
-            self._due_ns, ready_ns = ahead
-            turns.append(
-                _Turn(self._next, self._due_ns, ready_ns if ready_ns < free_ns else now_ns)
-            )
-            self._next += 1
-        return turns
-
-    def ended(self, done_ns: Mapping[int, int]) -> None:
-        """Makes room: these requests are done, all of them later than those before."""
-        for number, at_ns in sorted(done_ns.items(), key=lambda item: item[1]):
-            query = (number - self._numbers.start) // self._size
-            self._done[query] += 1
-            first = query * self._size
-            if self._done[query] == len(self._numbers[first : first + self._size]):
-                self._ends_ns.append(at_ns)
-
-    def _due(self, room_ns: int) -> int:
-        if self._mode == "start":
-            return self._start_ns
-        plan = self._plan
-        if plan.due_s is not None:
-            return self._start_ns + round(float(plan.due_s[self._next]) * NS_PER_S)
-        edge = self._next in (plan.warmup, plan.warmup + plan.requests) and self._next > 0
-        return max(self._due_ns, room_ns + edge)
 
 
 def serve(
@@ -175,7 +77,7 @@ def serve(
         start_ns = recorder.now_ns()
         if plan.mode == "start" and plan.warmup:
             warm = _run(engine, plan, numbers[: plan.warmup], "users", start_ns, recorder)
-            # A nanosecond later: see _Queue.
+            # A nanosecond later: see PlanQueue.
             start_ns, numbers = recorder.now_ns() + 1, numbers[plan.warmup :]
         batches = warm + _run(engine, plan, numbers, plan.mode, start_ns, recorder)
     window = _window(plan, batches)
@@ -199,11 +101,12 @@ def _run(
     recorder: Recorder,
 ) -> list[_Batch]:
     """Runs a stretch of the plan to its end; the engine is free when it begins."""
-    queue, now, free_ns = _Queue(plan, numbers, mode, start_ns), recorder.now_ns, start_ns
+    queue, now, free_ns = PlanQueue(plan, numbers, mode, start_ns), recorder.now_ns, start_ns
     batches: list[_Batch] = []
     while (ahead := queue.ahead()) is not None:
-        if ahead[1] > now():
-            engine.wait_until_ns(ahead[1])
+        ready_ns = ahead[1] + queue.edge_near(engine.max_batch)
+        if ready_ns > now():
+            engine.wait_until_ns(ready_ns)
         began_ns = now()
         turns = queue.take(began_ns, free_ns, engine.max_batch)
         batches.append(_generated(engine, plan, turns, began_ns, now))
@@ -216,7 +119,7 @@ def _run(
 def _generated(
     engine: GenerationEngine,
     plan: LoadPlan,
-    turns: Sequence[_Turn],
+    turns: Sequence[Turn],
     began_ns: int,
     now: Callable[[], int],
 ) -> _Batch:
@@ -231,15 +134,9 @@ def _generated(
 
 
 def _window(plan: LoadPlan, batches: Sequence[_Batch]) -> Window:
-    """The window as `LoadPlan` defines it."""
     due_ns = {turn.number: turn.due_ns for batch in batches for turn in batch.turns}
-    inside = range(plan.warmup, plan.warmup + plan.requests)
-    opened = due_ns[inside[0]]
-    if plan.mode == "schedule":
-        return opened, due_ns[inside[-1]]
-    if plan.mode == "users" and inside.stop in due_ns:
-        return opened, due_ns[inside.stop] - 1  # that request is after it, see _Queue
-    return opened, max(at for batch in batches for n, at in batch.done_ns().items() if n in inside)
+    done_ns = {n: at_ns for batch in batches for n, at_ns in batch.done_ns().items()}
+    return window_of(plan, due_ns, done_ns)
 
 
 def _record_requests(plan: LoadPlan, batch: _Batch, recorder: Recorder) -> None:
@@ -344,6 +241,38 @@ def _facts(plan: LoadPlan, batches: Sequence[_Batch]) -> dict[str, Plain]:
             "output": histogram(made),
         },
     }
+
+
+def batching_facts(max_batch: int) -> dict[str, Plain]:
+    """How an engine that this loop drives batches and schedules.
+
+    Args:
+        max_batch: Most prompts that it takes at once.
+    """
+    if max_batch == 1:
+        return {
+            "batching": "static: one request at a time",
+            "scheduler": "one request at a time: its prefill, then its decode; no preemption",
+        }
+    return {
+        "batching": f"static: up to {max_batch} requests that wait make a batch, which none joins"
+        " later and which lasts until its longest answer is done",
+        "scheduler": "first come, first served: a batch's prefill, then its decode; no preemption",
+    }
+
+
+def geometry_as_run(builder: WorkloadBuilder, max_batch: int) -> Mapping[str, Plain]:
+    """The workload's geometry; of prompts in batches, with the padding that batching makes.
+
+    Its share is in the counters of the trial.
+
+    Args:
+        builder: The workload.
+        max_batch: Most prompts that the engine takes at once.
+    """
+    if builder.task != "generate" or max_batch == 1:
+        return builder.geometry()
+    return {**builder.geometry(), "padding": {"policy": PADDING}}
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What an engine in this process can do, as the loops of `in_process` drive it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -82,6 +82,12 @@ class TrainingEngine(Protocol):
 
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, on the engine's device."""
+
+
+def steps_of(prompts: Sequence[Prompt]) -> Iterator[Sequence[int]]:
+    """Which members of a batch get a token, step by step, until the longest answer is done."""
+    for step in range(max(prompt.output_tokens for prompt in prompts)):
+        yield [k for k, prompt in enumerate(prompts) if prompt.output_tokens > step]
 
 
 def sleep_until_ns(at_ns: int) -> None:

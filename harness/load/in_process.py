@@ -18,7 +18,7 @@ from accelbench.harness.load.engines import (
     InferenceEngine,
     TrainingEngine,
 )
-from accelbench.harness.load.schedule import plan as planning
+from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Samples, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
@@ -29,14 +29,12 @@ from accelbench.harness.schema.scenario import (
     OpenLoop,
     Scenario,
     SingleStream,
+    Sustainable,
     TrainToTarget,
 )
 from accelbench.harness.schema.trace import Target
 
 WEIGHTS_FILE = "weights.safetensors"
-
-_REGIME = "inference: prefill and decode"
-_QUERIES = "one query of several samples at a time: the next is due when all of it is done"
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,14 @@ class Driven:
     window_ns: tuple[int, int]
 
 
-def unsupported(task: str, scenario: Scenario) -> str | None:
+def lacks(task: str, scenario: Scenario) -> str | None:
     """What these loops lack for a scenario, in words; None if nothing.
 
     Args:
         task: "classify" or "generate".
         scenario: How work would arrive.
     """
-    if task == "classify" and isinstance(scenario, ClosedLoop | OpenLoop):
+    if task == "classify" and isinstance(scenario, ClosedLoop | OpenLoop | Sustainable):
         kind = scenario.kind.replace("_", " ")
         return f"a load with a queue ({kind}) is for workloads that generate, not for classifying"
     if task == "generate" and isinstance(scenario, TrainToTarget):
@@ -95,21 +93,18 @@ def drive(
         trained = train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
         return Driven(asked(scenario, builder.task, warmup), trained)
     if builder.task == "generate":
-        plan = planning.plan_load(scenario, builder, warmup, work.seed)
+        plan = plan_load(scenario, builder, warmup, work.seed)
         if demand is not None:
             recorder.kv(builder.kv(demand.element_bytes))
         told, window = serve(cast("GenerationEngine", engine), plan, demand, recorder)
-        return Driven({"regime": _REGIME, **told, **plan.facts}, window)
-    if samples is None or isinstance(scenario, ClosedLoop | OpenLoop):
+        return Driven({**plan.facts, **told}, window)
+    if samples is None or not isinstance(scenario, Offline | SingleStream | MultiStream):
         raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that {builder.task}s")
     if not isinstance(scenario, Offline):
         recorder.service_level(scenario.slo)
     batches = Batches.of(scenario, warmup)
     window = infer_batches(cast("InferenceEngine", engine), samples, batches, demand, recorder)
-    told = asked(scenario, builder.task, warmup)
-    if isinstance(scenario, MultiStream):
-        told |= {"batch": batches.size, "load": {"process": _QUERIES, "concurrency": batches.size}}
-    return Driven(told, window)
+    return Driven(asked(scenario, builder.task, warmup), window)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
-from accelbench.harness.load.in_process import drive
+from accelbench.harness.load.batching import batching_facts, geometry_as_run
+from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf, steps_of
+from accelbench.harness.load.in_process import drive, lacks
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Quality, Task, Work, WorkloadBuilder
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
-from accelbench.harness.schema.scenario import Offline, Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import Scenario, TrainToTarget
 from accelbench.harness.simulation.cost import (
     Bill,
     Cost,
@@ -46,9 +47,8 @@ _NO_DATA: Mapping[str, Plain] = {
 }
 
 _KEPT: Mapping[str, Plain] = {
-    "scheduler": "one request at a time: its prefill, then its decode; no preemption",
     "kv_cache": {
-        "policy": "contiguous, with room for all tokens of a request",
+        "policy": "contiguous, with room for all tokens of a request; in a batch, of its longest",
         "compressed": False,
         "recomputed": False,
         "offloaded": False,
@@ -171,14 +171,15 @@ class SimulatedSession:
     def facts(self) -> Mapping[str, Plain]:
         """The model, its assumptions, and what bounded the window of the latest trial."""
         builder, platform = self._task.builder, self._task.platform
+        generates = builder.task == "generate"
         facts: dict[str, Plain] = {
             **_PRACTICE,
-            **(_of_prompts(builder) if builder.task == "generate" else _NO_DATA),
+            **(_of_prompts(builder, self._max_batch) if generates else _NO_DATA),
             **self._model.facts(platform),
             "cost_model": self._model.name,
             "assumptions": list(self._model.assumptions()),
             "platform": platform.name,
-            "geometry": builder.geometry(),
+            "geometry": geometry_as_run(builder, self._max_batch),
             "weights": "none: simulated",
             **self._asked,
         }
@@ -195,21 +196,23 @@ class SimulatedSession:
         Raises:
             TrialError: The scenario cannot be simulated.
         """
-        lacks = unsupported(self._task.builder, work.scenario)
-        if lacks:
-            raise TrialError(lacks, remedy="choose another scenario or another adapter")
+        missing = unsupported(self._task.builder, work.scenario)
+        if missing:
+            raise TrialError(missing, remedy="choose another scenario or another adapter")
         self._bill, self._asked = (), {}
         engine = SimulatedEngine(self._cost, self._virtual, self._max_batch)
         builder = self._task.builder
         driven = drive(engine, builder, _StandIn(), self._demand, work, recorder)
-        window: Counter[Call] = Counter()
-        whole: Counter[Call] = Counter()
-        for call, start_ns, end_ns in engine.calls:
-            ...
-        elements = max(self._graphs.lower(*call).parameters for call in engine.window)
-        self._asked = {**asked, "parameters": elements}
-        self._bill = [(times, self._cost(call)) for call, times in engine.window.items()]
-        self._record_energy(engine.window, recorder)
+        shares = [
+            (call, share_inside(start_ns, end_ns, driven.window_ns))
+            for call, start_ns, end_ns in engine.calls
+        ]
+        # A window without work has no bounds of its own: then all calls stand for it.
+        counted = [call for call, share in shares if share] or [call for call, _ in shares]
+        elements = max(self._graphs.lower(*call).parameters for call in set(counted))
+        self._asked = {**driven.facts, "parameters": elements}
+        self._bill = [(times, self._cost(call)) for call, times in Counter(counted).items()]
+        self._record_energy(shares, recorder)
         self._record_counters(elements, recorder)
 
     def _cost_of(self, call: Call) -> Cost:
@@ -222,16 +225,21 @@ class SimulatedSession:
         if parameters:
             recorder.counter("weights", parameters * self._demand.element_bytes, "byte")
 
-    def _record_energy(self, window: Mapping[Call, int], recorder: Recorder) -> None:
+    def _record_energy(self, shares: Sequence[tuple[Call, float]], recorder: Recorder) -> None:
+        """Each call by its share inside the window: its energy is spread evenly over its time."""
         meter = self._model.meter(self._task.platform)
         if meter is None:
             return
         recorder.meter("ledger", meter)
+        times: dict[Call, float] = {}
+        for call, share in shares:
+            if share:
+                times[call] = times.get(call, 0.0) + share
         energy: dict[tuple[str, str], float] = {}
-        for call, times in window.items():
+        for call, paid in times.items():
             for component, energy_j in self._cost(call).energy_j.items():
                 key = (call.phase, component)
-                energy[key] = energy.get(key, 0.0) + times * energy_j
+                energy[key] = energy.get(key, 0.0) + paid * energy_j
         for (phase, component), energy_j in energy.items():
             recorder.ledger(phase, component, energy_j)
 
@@ -245,15 +253,17 @@ def unsupported(builder: WorkloadBuilder, scenario: Scenario) -> str | None:
     """
     if isinstance(scenario, TrainToTarget):
         return "a simulated machine computes nothing, so it cannot train to a quality"
-    if isinstance(scenario, Offline) and builder.task == "generate":
-        return "offline batches are for workloads that classify, not for those that generate"
-    return None
+    return lacks(builder.task, scenario)
 
 
-def _of_prompts(builder: WorkloadBuilder) -> Mapping[str, Plain]:
+def _of_prompts(builder: WorkloadBuilder, max_batch: int) -> Mapping[str, Plain]:
     """What holds of simulated generation: real prompts come in, keys and values are kept."""
     told = builder.facts()
-    return {**_KEPT, **{name: told[name] for name in _TOLD_OF_PROMPTS if name in told}}
+    return {
+        **_KEPT,
+        **batching_facts(max_batch),
+        **{name: told[name] for name in _TOLD_OF_PROMPTS if name in told},
+    }
 
 
 class _GraphsOnce:

@@ -367,7 +367,11 @@ def _behind(codec: Codec) -> Codec:
     """The same tokenizer for a text that stands behind another."""
     before = "So."
     known = len(codec.encode(before))
-    return replace(codec, encode=lambda text: codec.encode(f"{before} {text}")[known:])
+    return replace(
+        codec,
+        encode=lambda text: codec.encode(f"{before} {text}")[known:],
+        decode=lambda ids: codec.decode(ids).removeprefix(" "),
+    )
 
 
 def _joined(head: str, text: str) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar, Literal
 
+from accelbench.harness.load.in_process import lacks
 from accelbench.harness.schema.protocols import Readiness, Session, Task, WorkloadBuilder
 from accelbench.harness.schema.record import ClockName, Evidence
-from accelbench.harness.schema.scenario import Offline, Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import Scenario
 
 _INSTALL = 'pip install "accelbench[torch]"'
 
@@ -21,6 +22,8 @@ class TorchAdapter:
         device: "cpu", or "cuda" for NVIDIA and ROCm devices.
         threads: Threads of one operator on the CPU.
         dtype: Precision of weights and arithmetic.
+        max_batch: Most requests that are generated for at once: those that wait when the model is
+            free, in static batches.
     """
 
     evidence: ClassVar[Evidence] = "measured"
@@ -29,8 +32,11 @@ class TorchAdapter:
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    max_batch: int = 8
 
     def __post_init__(self) -> None:
+        if self.max_batch < 1:
+            raise ValueError(f"max_batch must be at least 1, got {self.max_batch}")
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {self.threads}")
 
@@ -44,11 +50,7 @@ class TorchAdapter:
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
         """What is lacking for a workload and scenario, in words."""
-        if builder.task == "generate" and isinstance(scenario, Offline):
-            return "offline batches are for workloads that classify, not for those that generate"
-        if builder.task == "generate" and isinstance(scenario, TrainToTarget):
-            return "no workload that generates is trained yet"
-        return None
+        return lacks(builder.task, scenario)
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with the model loaded.
@@ -59,4 +61,4 @@ class TorchAdapter:
         """
         from accelbench.adapters.engines.torch.session import opened  # noqa: PLC0415  (torch)
 
-        return opened(task, self.device, self.threads, self.dtype)
+        return opened(task, self.device, self.threads, self.dtype, self.max_batch)

@@ -9,6 +9,7 @@ import torch
 
 from accelbench.adapters.engines.torch.facts import format_of, model_facts
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.engines import sleep_until_ns, steps_of
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Quality, Task, Training
@@ -23,8 +24,10 @@ class TorchEngine:
         task: The workload, its weights and seed.
         device: Where the model lies.
         dtype: Its precision.
+        max_batch: Most prompts that it takes at once.
 
     Attributes:
+        max_batch: The same.
         parameters: Parameters of the model, shared ones once.
         weight_bytes: Bytes that they take.
 
@@ -32,7 +35,10 @@ class TorchEngine:
         TrialError: The workload has no PyTorch model.
     """
 
-    def __init__(self, task: Task, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, task: Task, device: torch.device, dtype: torch.dtype, max_batch: int
+    ) -> None:
+        self.max_batch = max_batch
         self._builder = task.builder
         self._device = device
         self._dtype = dtype
@@ -71,28 +77,48 @@ class TorchEngine:
         return outputs
 
     @torch.inference_mode()
-    def generate(
-        self, prompt: Prompt, prefilled: Callable[[], None], token: Callable[[], None]
+    def generate_batch(
+        self,
+        prompts: Sequence[Prompt],
+        prefilled: Callable[[], None],
+        tokens: Callable[[Sequence[int]], None],
     ) -> None:
-        """Decodes greedily; a token is told when its id is known on the host."""
-        for _ in self.greedy(prompt, prefilled):
-            token()
+        """Decodes greedily; tokens are told when their ids are known on the host."""
+        for members, _ in zip(steps_of(prompts), self.greedy(prompts, prefilled), strict=True):
+            tokens(members)
 
-    def greedy(self, prompt: Prompt, prefilled: Callable[[], None]) -> Iterator[int]:
-        """The ids of the generated tokens; the first comes out of the prefill.
+    def greedy(
+        self, prompts: Sequence[Prompt], prefilled: Callable[[], None]
+    ) -> Iterator[Sequence[int]]:
+        """The ids of each step, one a prompt; the first come out of the prefill.
 
-        The key-value cache is the model's own. An end-of-text token does not stop it.
+        Shorter prompts are padded on the left. All rows are computed until the longest answer is
+        done, and an end-of-text token stops none. The key-value cache is the model's own.
         """
-        ids = torch.tensor([prompt.tokens], device=self._device)
+        longest = max(len(prompt.tokens) for prompt in prompts)
+        pads = [longest - len(prompt.tokens) for prompt in prompts]
+        rows = [(0,) * pad + prompt.tokens for pad, prompt in zip(pads, prompts, strict=True)]
+        ids = torch.tensor(rows, device=self._device)
+        places = _Places(pads, longest, self._device) if any(pads) else None
         cache = None
-        for number in range(prompt.output_tokens):
-            answer = self._model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        for step in range(max(prompt.output_tokens for prompt in prompts)):
+            answer = self._model(
+                ids,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+                **(places.next() if places else {}),
+            )
             cache = answer.past_key_values
-            if number == 0:
+            if step == 0:
                 self._wait()
                 prefilled()
             ids = answer.logits[:, -1].argmax(dim=-1, keepdim=True)
-            yield int(ids)
+            yield ids.flatten().tolist()
+
+    def wait_until_ns(self, at_ns: int) -> None:
+        """Waits in real time."""
+        sleep_until_ns(at_ns)
 
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, initialised from the seed."""
@@ -108,6 +134,32 @@ class TorchEngine:
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+
+
+class _Places:
+    """Where the tokens of prompts stand that are padded on the left, for call after call.
+
+    Without padding a model finds this out by itself.
+
+    Args:
+        pads: Padding of each prompt.
+        longest: Tokens of the longest prompt.
+        device: Where the model lies.
+    """
+
+    def __init__(self, pads: Sequence[int], longest: int, device: torch.device) -> None:
+        rows = [[0] * pad + [1] * (longest - pad) for pad in pads]
+        self._mask = torch.tensor(rows, device=device)
+        self._places = (self._mask.cumsum(dim=-1) - 1).clamp(min=0)
+        self._first = True
+
+    def next(self) -> Mapping[str, torch.Tensor]:
+        """What the model is told at the next call: that of the prompts, then that of a token."""
+        if not self._first:
+            self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
+            self._places = self._places[:, -1:] + 1
+        self._first = False
+        return {"attention_mask": self._mask, "position_ids": self._places}
 
 
 class _Waited:

@@ -9,6 +9,7 @@ import torch
 
 from accelbench.harness.environment.cpu import cpu_facts
 from accelbench.harness.environment.reading import LINUX
+from accelbench.harness.load.batching import batching_facts
 from accelbench.harness.schema.plain import Plain
 
 _LIBRARIES = {"oneMKL": r"Math Kernel Library Version (\S+)", "oneDNN": r"MKL-DNN v(\S+)"}
@@ -95,12 +96,13 @@ def device_facts(device: torch.device) -> dict[str, Plain]:
     }
 
 
-def practice_facts(device: torch.device, task: str) -> dict[str, Plain]:
+def practice_facts(device: torch.device, task: str, max_batch: int) -> dict[str, Plain]:
     """How this adapter runs a model: eagerly, in one process, one call after another.
 
     Args:
         device: Where the model lies.
         task: "classify" or "generate".
+        max_batch: Most prompts that are generated for at once.
     """
     ways = ("data", "tensor", "pipeline", "expert", "sharded_optimizer")
     facts: dict[str, Plain] = {
@@ -119,10 +121,9 @@ def practice_facts(device: torch.device, task: str) -> dict[str, Plain]:
         "timing_scope": _scope(device, task),
     }
     if task == "generate":
-        facts["batching"] = "static: one request at a time"
-        facts["scheduler"] = "one request at a time: its prefill, then its decode; no preemption"
+        facts |= batching_facts(max_batch)
         facts["kv_cache"] = {
-            "policy": "contiguous, grown by each token, freed after its request",
+            "policy": "contiguous for all rows of a batch, grown by each step, freed after it",
             "compressed": False,
             "recomputed": False,
             "offloaded": False,

@@ -15,6 +15,7 @@ from accelbench.adapters.engines.torch.facts import (
     practice_facts,
 )
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.batching import geometry_as_run
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.plain import Plain, file_digest
@@ -26,7 +27,9 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @contextmanager
-def opened(task: Task, device: str, threads: int, dtype: str) -> Iterator["TorchSession"]:
+def opened(
+    task: Task, device: str, threads: int, dtype: str, max_batch: int
+) -> Iterator["TorchSession"]:
     """A session, its model loaded and its threads set; afterwards all is as it was before.
 
     Args:
@@ -34,6 +37,7 @@ def opened(task: Task, device: str, threads: int, dtype: str) -> Iterator["Torch
         device: "cpu" or "cuda".
         threads: Threads of one operator on the CPU.
         dtype: "fp32", "bf16" or "fp16".
+        max_batch: Most prompts that are generated for at once.
 
     Raises:
         TrialError: The device is not there, or the workload has no PyTorch model.
@@ -44,7 +48,7 @@ def opened(task: Task, device: str, threads: int, dtype: str) -> Iterator["Torch
     torch.set_num_threads(threads)
     torch.manual_seed(task.seed)
     try:
-        yield TorchSession(task, torch.device(device), dtype)
+        yield TorchSession(task, torch.device(device), dtype, max_batch)
     finally:
         torch.set_num_threads(before)
         if device == "cuda":
@@ -58,15 +62,16 @@ class TorchSession:
         task: The workload, its weights and seed.
         device: Where the model lies.
         dtype: Key of the precision.
+        max_batch: Most prompts that are generated for at once.
     """
 
-    def __init__(self, task: Task, device: torch.device, dtype: str) -> None:
+    def __init__(self, task: Task, device: torch.device, dtype: str, max_batch: int) -> None:
         self.clock: Clock = WallClock()
         self.precision = dtype
         self._task = task
         self._device = device
         self._demand = DemandOf(task.builder, dtype)
-        self._engine = TorchEngine(task, device, _DTYPES[dtype])
+        self._engine = TorchEngine(task, device, _DTYPES[dtype], max_batch)
         self._asked: Mapping[str, Plain] = {}
         self._trains = False
 
@@ -82,10 +87,10 @@ class TorchSession:
             "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
             **build_facts(self._device),
             **device_facts(self._device),
-            **practice_facts(self._device, builder.task),
+            **practice_facts(self._device, builder.task, self._engine.max_batch),
             **builder.facts(),
             **self._engine.facts(trains=self._trains),
-            "geometry": builder.geometry(),
+            "geometry": geometry_as_run(builder, self._engine.max_batch),
             "flops_counting": FLOPS_COUNTING,
             "traffic": TRAFFIC,
             "parameters": self._engine.parameters,
@@ -107,7 +112,7 @@ class TorchSession:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         demand = None if training else self._demand
-        self._asked = drive(self._engine, builder, samples, demand, work, recorder)
+        self._asked = drive(self._engine, builder, samples, demand, work, recorder).facts
         recorder.counter("rss_peak", _peak_bytes(), "byte")
         recorder.counter("weights", self._engine.weight_bytes, "byte")
         for share in ("coverage.operators", "coverage.flops"):

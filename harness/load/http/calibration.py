@@ -137,7 +137,13 @@ def measured(target: Target, rate_per_s: float, tokens: int) -> Calibration:
     )
     with NullServer(tokens=tokens) as server:
         local = replace(
-            target, url=server.url, key="", extra={}, timeout_s=_TIMEOUT_S, stamped=True
+            target,
+            url=server.url,
+            key="",
+            prompt="text",
+            extra={},
+            timeout_s=_TIMEOUT_S,
+            stamped=True,
         )
         (sent,) = send(local, plan, time.perf_counter_ns() + _LIMIT_NS, lambda _: None)
     return _judged(sent, target, rate_per_s, tokens)

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.load.asked import asked, histogram
 from accelbench.harness.load.schedule import replay
 from accelbench.harness.load.schedule.processes import arrival_times, mean_rate
-from accelbench.harness.schema.arrivals import Replay
+from accelbench.harness.schema.arrivals import ArrivalProcess, Replay
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
@@ -26,6 +26,13 @@ from accelbench.harness.schema.scenario import (
     SingleStream,
 )
 from accelbench.harness.schema.trace import Arrivals, ServiceLevel
+from accelbench.harness.units import NS_PER_S
+
+_Times: TypeAlias = npt.NDArray[np.float64]
+
+_PER_BIN = 10
+_FEWEST_BINS = 10
+_FEWEST_GAPS = 2
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,10 @@ class LoadPlan:
         max_in_flight: Limit of requests on their way at once, for mode "schedule"; None for none.
         arrivals: What the trace says of the schedule; None for the other modes.
         slo: The service level that requests are held to.
-        facts: What is told of the load in the record: process, rate, concurrency, warm-up, and
-            what a replay changed.
+        facts: What is told of the load in the record: how work becomes due, how many requests
+            are in the window and after it, the seed, warm-up, and lengths asked for in the window.
+            Of an open loop also the arrival process, its mean rate where it has one, and the
+            schedule that came of them; of a replay also what it changed.
     """
 
     prompts: tuple[Prompt, ...]
@@ -78,7 +87,8 @@ def plan_load(scenario: Scenario, builder: WorkloadBuilder, warmup: int, seed: i
         seed: Of prompts and schedule.
 
     Raises:
-        TrialError: The scenario makes no load of requests, or two prompts share an id.
+        TrialError: The scenario makes no load of requests, or the workload made more or fewer
+            prompts than were asked for, or two that share an id.
         ConfigError: The arrivals or the prompts cannot be made as asked.
     """
     if isinstance(scenario, OpenLoop):
@@ -119,7 +129,10 @@ def _closed(
     seed: int,
 ) -> LoadPlan:
     total = shape.warmup + shape.requests + shape.tail
-    prompts = _distinct(builder.prompts(total, seed))
+    prompts = _checked(builder.prompts(total, seed), total)
+    told = asked(scenario, "generate", shape.warmup // shape.group)
+    window = slice(shape.warmup, shape.warmup + shape.requests)
+    load: dict[str, Plain] = {"requests": shape.requests, "tail": shape.tail, "seed": seed}
     return LoadPlan(
         prompts=prompts,
         warmup=shape.warmup,
@@ -131,32 +144,40 @@ def _closed(
         max_in_flight=None,
         arrivals=None,
         slo=slo,
-        facts=_facts(asked(scenario, "generate", shape.warmup), prompts, shape.tail, seed),
+        facts=_facts(told, load, prompts[window]),
     )
 
 
 def _open_loop(scenario: OpenLoop, builder: WorkloadBuilder, warmup: int, seed: int) -> LoadPlan:
-    process = scenario.arrivals
-    wanted = None if scenario.requests is None else warmup + scenario.requests + scenario.tail
+    process, tail = scenario.arrivals, scenario.tail
+    wanted = None if scenario.requests is None else warmup + scenario.requests + tail
     replayed: dict[str, Plain] = {}
     if isinstance(process, Replay):
         asks = replay.read(process)
         due_s = replay.times(asks, process)[:wanted]
-        _enough(due_s.size, wanted, warmup + scenario.tail)
-        prompts = _distinct(builder.prompts_for(asks[: due_s.size], seed))
-        replayed = {"replay": replay.changes(asks, process, prompts)}
+        _enough(due_s.size, wanted, warmup + tail)
+        prompts = _checked(builder.prompts_for(asks[: due_s.size], seed), due_s.size)
+        changed = replay.changes(asks, process, prompts)
+        process, replayed = replace(process, sha256=str(changed["sha256"])), {"replay": changed}
     else:
         due_s = arrival_times(process, wanted, seed)
-        _enough(due_s.size, wanted, warmup + scenario.tail)
-        prompts = _distinct(builder.prompts(due_s.size, seed))
+        _enough(due_s.size, wanted, warmup + tail)
+        prompts = _checked(builder.prompts(due_s.size, seed), due_s.size)
     rate = mean_rate(process)
-    facts = _facts(asked(scenario, "generate", warmup), prompts, scenario.tail, seed)
-    told = {key: value for key, value in _plain(process).items() if key != "path"}
-    load: dict[str, Plain] = {**_plain(facts["load"]), "arrivals": told, **_figures(due_s)}
+    window = slice(warmup, due_s.size - tail)
+    load: dict[str, Plain] = {
+        "requests": due_s.size - warmup - tail,
+        "tail": tail,
+        "seed": seed,
+        "arrivals": _told(process),
+        **({} if rate is None else {"mean_rate_per_s": rate}),
+        "schedule": _schedule(due_s, due_s[window]),
+    }
+    told = asked(scenario, "generate", warmup)
     return LoadPlan(
         prompts=prompts,
         warmup=warmup,
-        requests=due_s.size - warmup - scenario.tail,
+        requests=due_s.size - warmup - tail,
         mode="schedule",
         due_s=due_s,
         users=1,
@@ -164,12 +185,18 @@ def _open_loop(scenario: OpenLoop, builder: WorkloadBuilder, warmup: int, seed: 
         max_in_flight=scenario.max_in_flight,
         arrivals=Arrivals(process.kind, rate),
         slo=scenario.slo,
-        facts={**facts, "load": load, **replayed},
+        facts={**_facts(told, load, prompts[window]), **replayed},
     )
 
 
-def _distinct(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    if len({prompt.id for prompt in prompts}) < len(prompts):
+def _checked(prompts: Sequence[Prompt], wanted: int) -> tuple[Prompt, ...]:
+    """The prompts, if they are as many as wanted and each has an id of its own."""
+    if len(prompts) != wanted:
+        raise TrialError(
+            f"the workload made {len(prompts)} prompts where {wanted} were asked for",
+            remedy="correct the workload, or ask for fewer requests",
+        )
+    if len({prompt.id for prompt in prompts}) < wanted:
         raise TrialError("two prompts of the workload share an id", remedy="give each its own")
     return tuple(prompts)
 
@@ -178,34 +205,55 @@ def _enough(found: int, wanted: int | None, around: int) -> None:
     """Refuses a process with too few requests, or none for the window."""
     if found <= around or (wanted is not None and found < wanted):
         raise ConfigError(
-            f"the arrivals hold {found} requests, asked for are"
-            f" {wanted if wanted is not None else f'more than {around}'}",
+            f"the arrivals hold {found} requests; warm-up, window and tail need"
+            f" {f'more than {around}' if wanted is None else wanted}",
             where="scenario.arrivals",
             remedy="ask for fewer requests, a shorter warm-up or tail, or take a longer process",
         )
 
 
 def _facts(
-    told: dict[str, Plain], prompts: Sequence[Prompt], tail: int, seed: int
+    told: Mapping[str, Plain], load: Mapping[str, Plain], inside: Sequence[Prompt]
 ) -> dict[str, Plain]:
-    """What the record tells of the load, lengths as asked."""
-    lengths: dict[str, Plain] = {"output": histogram([prompt.output_tokens for prompt in prompts])}
-    if all(prompt.tokens for prompt in prompts):
-        lengths["input"] = histogram([len(prompt.tokens) for prompt in prompts])
-    load = {**_plain(told["load"]), "seed": seed, "tail": tail, "requests": len(prompts)}
-    return {**told, "load": load, "asked_tokens": lengths}
+    """What the record tells of the load; lengths are those asked for in the window."""
+    lengths: dict[str, Plain] = {"output": histogram([prompt.output_tokens for prompt in inside])}
+    if all(prompt.tokens for prompt in inside):
+        lengths["input"] = histogram([len(prompt.tokens) for prompt in inside])
+    return {
+        **told,
+        "load": {**cast("Mapping[str, Plain]", told["load"]), **load},
+        "asked_tokens": lengths,
+    }
 
 
-def _figures(due_s: npt.NDArray[np.float64]) -> dict[str, Plain]:
-    """The schedule by its digest and its own figures, warm-up and tail included."""
-    raw = np.ascontiguousarray(due_s, dtype="<f8").tobytes()
-    found: dict[str, Plain] = {"schedule_sha256": hashlib.sha256(raw).hexdigest()}
-    gaps = np.diff(due_s)
-    if gaps.size and gaps.mean() > 0:
-        found["scheduled_rate_per_s"] = float(1 / gaps.mean())
-        found["scheduled_gap_cv"] = float(gaps.std() / gaps.mean())
-    return found
+def _told(process: ArrivalProcess) -> Plain:
+    """The process without the path of a recording, which is known by its digest."""
+    fields = cast("Mapping[str, Plain]", encode(process))
+    return {name: value for name, value in fields.items() if name != "path"}
 
 
-def _plain(value: object) -> dict[str, Plain]:
-    return cast("dict[str, Plain]", encode(value))
+def _schedule(due_s: _Times, inside: _Times) -> dict[str, Plain]:
+    """What came of the process: the digest of the whole schedule, and figures of the window.
+
+    The digest is over 64-bit little-endian integers: the nanoseconds from the first instant to
+    each. A trace has them as differences of `due_ns`, so that it can be held against the record.
+    Counts are of equal bins that reach half a mean gap beyond the window (Cox and Lewis, The
+    Statistical Analysis of Series of Events, section 4.5); their dispersion is variance over mean.
+    """
+    ns = np.rint(due_s * NS_PER_S).astype("<i8")
+    gaps, length_s = np.diff(inside), float(inside[-1] - inside[0])
+    told: dict[str, Plain] = {
+        "sha256": hashlib.sha256((ns - ns[0]).tobytes()).hexdigest(),
+        "window_s": length_s,
+    }
+    if gaps.size >= _FEWEST_GAPS and length_s > 0:
+        half = length_s / gaps.size / 2
+        bins = max(_FEWEST_BINS, inside.size // _PER_BIN)
+        counts, _ = np.histogram(inside, bins, (inside[0] - half, inside[-1] + half))
+        told |= {
+            "rate_per_s": gaps.size / length_s,
+            "gap_cv": float(gaps.std() / gaps.mean()),
+            "bins": bins,
+            "dispersion": float(counts.var(ddof=1) / counts.mean()),
+        }
+    return told

@@ -1,8 +1,10 @@
 """Arrival times drawn from a seed.
 
 Each process draws from `numpy`'s PCG64, seeded by a `SeedSequence` of the seed and a number of this
-module's own, so that the same seed gives the same times on every machine, whatever else is drawn
-from it. Times are drawn one after another: more of them leave the first ones as they are.
+module's own, so that whatever else is drawn from the seed changes nothing. The same seed gives the
+same times, to far less than a nanosecond, wherever `numpy` draws the same numbers; it may change
+how it draws between versions, which the digest of a schedule shows. Times are drawn one after
+another: more of them leave the first ones as they are.
 """
 
 from collections.abc import Sequence
@@ -40,13 +42,16 @@ def arrival_times(process: ArrivalProcess, count: int | None, seed: int) -> Time
         seed: Of the draw.
 
     Raises:
-        ConfigError: The process ends before so many have arrived.
+        ConfigError: The process ends before so many have arrived, or the seed is negative.
         ValueError: The process is a replay, or has no end and no count is given.
     """
     if isinstance(process, Stages):
         return _of_stages(process.stages, count, _draw(seed))
-    if isinstance(process, Replay) or count is None:
-        raise ValueError(f"arrivals of {process.kind} are not drawn without a count")
+    if isinstance(process, Replay):
+        told = "the arrivals of a replay are those of its recording, not drawn"
+        raise ValueError(told)  # noqa: TRY004  (a process it is)
+    if count is None:
+        raise ValueError(f"{process.kind} arrivals have no end: a count is needed")
     draw = _draw(seed)
     if isinstance(process, Constant):
         return np.arange(1, count + 1) / process.rate_per_s
@@ -69,6 +74,8 @@ def mean_rate(process: ArrivalProcess) -> float | None:
 
 
 def _draw(seed: int) -> np.random.Generator:
+    if seed < 0:
+        raise ConfigError(f"a schedule needs a seed of at least 0, got {seed}", where="rules.seed")
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([_STREAM, seed])))
 
 
@@ -81,17 +88,15 @@ def _of_bursts(process: Bursts, unit: Times) -> Times:
     """Times of a process of rate 1, stretched so that its rate is that of bursts by turns.
 
     The expected count grows along one straight line in a burst and along another between them;
-    its inverse takes unit times to ours.
+    its inverse takes unit times to ours (Çinlar, Introduction to Stochastic Processes, 1975,
+    pages 96-97).
     """
     on, off = process.on_rate_per_s * process.on_s, process.off_rate_per_s * process.off_s
     turn, left = np.divmod(unit, on + off)
-    after = left - on
-    within = np.where(
-        after <= 0,
-        left / process.on_rate_per_s,
-        process.on_s + after / (process.off_rate_per_s or 1.0),
-    )
-    return np.asarray(turn * (process.on_s + process.off_s) + within, dtype=np.float64)
+    in_burst = np.minimum(left / process.on_rate_per_s, process.on_s)
+    between = np.maximum(left - on, 0.0) / (process.off_rate_per_s or 1.0)
+    begun = turn * (process.on_s + process.off_s)
+    return np.asarray(begun + in_burst + between, dtype=np.float64)
 
 
 def _of_stages(stages: Sequence[Stage], count: int | None, draw: np.random.Generator) -> Times:
@@ -99,34 +104,34 @@ def _of_stages(stages: Sequence[Stage], count: int | None, draw: np.random.Gener
     seconds = np.array([stage.seconds for stage in stages])
     first = np.array([stage.rate_per_s for stage in stages])
     last = np.array([_end_rate(stage) for stage in stages])
-    expected = (first + last) / 2 * seconds
-    ends, starts = np.cumsum(expected), np.cumsum(seconds) - seconds
-    unit = _unit_times_until(float(ends[-1]), draw)
-    place = np.searchsorted(ends, unit, side="left")
-    left = unit - (ends - expected)[place]
-    slope = ((last - first) / seconds)[place]
+    starts = np.append(0.0, np.cumsum(seconds))
+    expected = np.append(0.0, np.cumsum((first + last) / 2 * seconds))
+    unit = _unit_times_until(float(expected[-1]), draw)
+    stage = np.searchsorted(expected[1:], unit, side="left")
+    left, slope = unit - expected[stage], ((last - first) / seconds)[stage]
     # The expected count after t seconds of a stage is first t + slope t^2 / 2; this solves it
     # for t without cancellation, also where the slope is 0.
-    root = np.sqrt(np.maximum(first[place] ** 2 + 2 * slope * left, 0.0))
-    times = np.asarray(starts[place] + 2 * left / (first[place] + root), dtype=np.float64)
+    root = np.sqrt(np.maximum(first[stage] ** 2 + 2 * slope * left, 0.0))
+    after = np.divide(2 * left, first[stage] + root, out=np.zeros_like(left), where=left > 0)
+    times = np.asarray(starts[stage] + np.minimum(after, seconds[stage]), dtype=np.float64)
     if count is None:
         return times
     if count > times.size:
         raise ConfigError(
-            f"{count} requests are asked for, the stages hold {times.size} with this seed",
+            f"the stages hold {times.size} requests with this seed, {count} are needed",
             where="scenario.arrivals.stages",
-            remedy="make them longer, or ask for fewer requests",
+            remedy="make them longer, or ask for fewer requests, warm-up and tail included",
         )
     return times[:count]
 
 
 def _unit_times_until(end: float, draw: np.random.Generator) -> Times:
-    """Times of a Poisson process of rate 1 up to an end."""
-    found = np.empty(0)
-    while not found.size or found[-1] <= end:
-        more = _unit_times(int(end + 4 * np.sqrt(end)) + _SPARE, draw)
-        found = np.concatenate([found, more + (found[-1] if found.size else 0.0)])
-    return np.asarray(found[found <= end], dtype=np.float64)
+    """Times of a Poisson process of rate 1 up to an end; a later end leaves them as they are."""
+    most = int(end + 4 * np.sqrt(end)) + _SPARE
+    gaps = draw.exponential(1.0, most)
+    while (times := np.cumsum(gaps))[-1] <= end:
+        gaps = np.append(gaps, draw.exponential(1.0, most))
+    return np.asarray(times[times <= end], dtype=np.float64)
 
 
 def _end_rate(stage: Stage) -> float:

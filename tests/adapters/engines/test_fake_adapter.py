@@ -14,6 +14,7 @@ import yaml
 
 from accelbench.adapters.engines.fake import FakeAdapter
 from accelbench.harness.errors import ConfigError, TrialError
+from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.decode import decode
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.platform import Platform
@@ -21,11 +22,22 @@ from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Quality, Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
-from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    Scenario,
+    SingleStream,
+    TrainToTarget,
+)
 from accelbench.harness.schema.trace import Trace
 
 OFFLINE = Offline("offline", 10, 100)
 STREAM = SingleStream("single_stream", 5)
+QUERIES = MultiStream("multi_stream", 3, 4)
+USERS = ClosedLoop("closed_loop", 2, 12)
+SCHEDULE = OpenLoop("open_loop", Constant("constant", 100.0), 12)
 TRAIN = TrainToTarget("train_to_target", "accuracy", 0.9, 8, 5)
 CONF = Path(__file__).parents[3] / "conf" / "adapter"
 
@@ -113,8 +125,8 @@ def test_batches_take_the_time_they_are_told_to() -> None:
 def test_tokens_take_the_time_they_are_told_to() -> None:
     """The first token comes with the prefill of ten tokens, each further one after 1 ms."""
     trace = run(FakeAdapter(), STREAM, task="generate", warmup=1)
-    request = trace.table("requests").to_pylist()[0]
-    at = [row["at_ns"] - request["sent_ns"] for row in trace.table("tokens").to_pylist()[:4]]
+    request = trace.table("requests").to_pylist()[1]
+    at = [row["at_ns"] - request["sent_ns"] for row in trace.table("tokens").to_pylist()[4:8]]
     assert at == pytest.approx([100_000, 1_100_000, 2_100_000, 3_100_000], abs=1)
 
 
@@ -272,8 +284,8 @@ def test_its_facts_say_that_nothing_is_real() -> None:
     assert facts["assumptions"]
 
 
-def test_it_supports_all_but_batches_of_prompts() -> None:
-    """Classifying, generating in a single stream and training; ready anywhere."""
+def test_it_supports_all_but_a_queue_of_samples() -> None:
+    """Classifying, generating under any load, and training; ready anywhere."""
     classify: Any = Builder("classify")
     generate: Any = Builder("generate")
     adapter = FakeAdapter()
@@ -282,10 +294,53 @@ def test_it_supports_all_but_batches_of_prompts() -> None:
         (classify, OFFLINE),
         (classify, STREAM),
         (classify, TRAIN),
+        (classify, QUERIES),
         (generate, STREAM),
+        (generate, OFFLINE),
+        (generate, QUERIES),
+        (generate, USERS),
+        (generate, SCHEDULE),
     ):
         assert adapter.supports(builder, scenario) is None
-    assert adapter.supports(generate, OFFLINE)
+    assert adapter.supports(classify, USERS)
+    assert adapter.supports(classify, SCHEDULE)
+
+
+def test_a_batch_of_prompts_takes_its_prefill_by_tokens_and_its_steps_once() -> None:
+    """Four prompts of ten tokens at 10 us: 0.4 ms until the first tokens, then a step of 1 ms."""
+    trace = run(FakeAdapter(max_batch=4), Offline("offline", 4, 8), task="generate")
+    rows = trace.table("requests").to_pylist()
+    begun = sorted({row["queue_exit_ns"] for row in rows})
+    assert [at - begun[0] for at in begun] == pytest.approx([0, 3_400_000], abs=1)
+    assert {row["prefill_end_ns"] - row["queue_exit_ns"] for row in rows} <= {399_999, 400_000}
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, 8])
+def test_a_request_has_its_number_in_any_batch_and_load(max_batch: int) -> None:
+    """Told to fail at the last request of the window it fails, one further it comes through."""
+    for scenario, requests in (
+        (QUERIES, 12),
+        (USERS, 12),
+        (SCHEDULE, 12),
+        (Offline("offline", 4, 12), 12),
+    ):
+        adapter = FakeAdapter(max_batch=max_batch, fail_at=requests - 1)
+        with pytest.raises(TrialError, match="told to"):
+            run(adapter, scenario, task="generate", warmup=2)
+        tail = 2 if scenario is USERS else 0
+        adapter = FakeAdapter(max_batch=max_batch, fail_at=requests + tail)
+        assert len(service_ns(run(adapter, scenario, task="generate", warmup=2))) == requests + tail
+
+
+@pytest.mark.parametrize("max_batch", [1, 3])
+def test_energy_is_that_of_the_time_it_worked_in_the_window(max_batch: int) -> None:
+    """At twice the load that it can take it never rests: 50 W times a window amid the work."""
+    load = OpenLoop("open_loop", Constant("constant", 2000.0), 40, tail=10)
+    adapter = FakeAdapter(power_w=50.0, max_batch=max_batch)
+    trace = run(adapter, load, task="generate", warmup=10)
+    energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
+    start, end = trace.head.window_ns
+    assert energy == pytest.approx(50 * (end - start) / 1e9, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +350,7 @@ def test_it_supports_all_but_batches_of_prompts() -> None:
         {"jitter": 1.0},
         {"accuracy": 1.5},
         {"epochs_to_target": 0},
+        {"max_batch": 0},
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:

@@ -20,6 +20,7 @@ from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, TrainToTarget
+from accelbench.suites.workloads.fake import FakeWorkload
 
 
 def sheet(name: str) -> Platform:
@@ -225,7 +226,34 @@ def test_it_is_ready_anywhere_and_trains_nowhere() -> None:
 def test_its_preset_is_its_defaults() -> None:
     """The configuration names every option, with the value the class has."""
     file = importlib.resources.files("accelbench.conf") / "adapter" / "roofline.yaml"
-    assert yaml.safe_load(file.read_text()) == {"name": "roofline", "precision": None}
+    assert yaml.safe_load(file.read_text()) == {
+        "name": "roofline",
+        "precision": None,
+        "max_batch": 1,
+    }
+    assert RooflineAdapter() == RooflineAdapter(precision=None, max_batch=1)
+
+
+def test_a_batch_has_at_least_one_member() -> None:
+    """No batch at all is a wrong request."""
+    with pytest.raises(ValueError, match="max_batch"):
+        RooflineAdapter(max_batch=0)
+
+
+def test_prompts_are_generated_for_in_batches_of_the_size_it_is_told() -> None:
+    """Four prompts due at once are four batches by default, and one of four if it takes so many."""
+    builder: Any = FakeWorkload(task="generate")
+    batches = {}
+    for most in (1, 4):
+        adapter = RooflineAdapter("fp16", max_batch=most)
+        rules = Rules("r", "", 1, 0, "shared", 10.0, 0, Limits(), (), ())
+        with adapter.open(Task(builder, sheet("mi300x_paper"), None, 0)) as session:
+            recorder = Recorder(session.clock)
+            session.execute(Work(Offline("offline", 4, 4), rules, 0, Path()), recorder)
+            trace = recorder.freeze(adapter.evidence)
+        begun = {row["queue_exit_ns"] for row in trace.table("requests").to_pylist()}
+        batches[most] = len(begun)
+    assert batches == {1: 4, 4: 1}
 
 
 def test_it_tells_what_the_checklist_asks_of_a_simulator() -> None:

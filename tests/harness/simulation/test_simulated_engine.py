@@ -6,9 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.opgraph import OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
@@ -16,10 +18,17 @@ from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
-from accelbench.harness.schema.scenario import Offline, Scenario, SingleStream, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    Offline,
+    OpenLoop,
+    Scenario,
+    SingleStream,
+    TrainToTarget,
+)
 from accelbench.harness.schema.trace import KvLayout, Meter, Trace
 from accelbench.harness.simulation.cost import Cost, Coverage, OperatorCost
-from accelbench.harness.simulation.engine import SimulatedSession, unsupported
+from accelbench.harness.simulation.engine import SimulatedSession, share_inside, unsupported
 
 MACHINE = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
 
@@ -97,11 +106,15 @@ def rules(warmup: int) -> Rules:
 
 
 def run(
-    builder: Any, scenario: Scenario, warmup: int, model: Model | None = None
+    builder: Any,
+    scenario: Scenario,
+    warmup: int,
+    model: Model | None = None,
+    max_batch: int = 1,
 ) -> tuple[Trace, SimulatedSession]:
     """The trace of one trial, and the session that made it."""
     task = Task(builder, MACHINE, None, 0)
-    session = SimulatedSession(task, model or Model(), "bf16", "bf16")
+    session = SimulatedSession(task, model or Model(), "bf16", "bf16", max_batch)
     recorder = Recorder(session.clock)
     session.execute(Work(scenario, rules(warmup), 7, Path()), recorder)
     return recorder.freeze("simulated", precision=session.precision), session
@@ -132,8 +145,8 @@ def test_energy_of_the_warm_up_does_not_count() -> None:
 def test_the_first_token_comes_from_the_prefill_and_each_other_from_a_step() -> None:
     """Four tokens are a prefill and three decode steps, each at exactly its own context."""
     trace, _ = run(Builder("generate"), SingleStream("single_stream", 1), warmup=1)
-    at = [row["at_ns"] for row in trace.table("tokens").to_pylist()]
-    request = trace.table("requests").to_pylist()[0]
+    at = [row["at_ns"] for row in trace.table("tokens").to_pylist()][4:]
+    request = trace.table("requests").to_pylist()[1]
     assert at[0] == request["prefill_end_ns"] == request["sent_ns"] + 2_000_000
     gaps = [later - earlier for earlier, later in pairwise(at)]
     assert gaps == pytest.approx([2_010_000, 2_011_000, 2_012_000], abs=1)
@@ -238,8 +251,75 @@ def test_training_is_not_simulated() -> None:
         run(builder, train, warmup=0)
 
 
-def test_batches_of_prompts_are_not_simulated() -> None:
-    """Offline is for workloads that classify; a single stream is for both kinds."""
+def test_any_load_of_prompts_is_simulated() -> None:
+    """Batches, queries, users and schedules; samples do not queue."""
     generate: Any = Builder("generate")
-    assert "offline" in (unsupported(generate, Offline("offline", 1, 1)) or "")
-    assert unsupported(generate, SingleStream("single_stream", 1)) is None
+    classify: Any = Builder("classify")
+    users = ClosedLoop("closed_loop", 1, 1)
+    for scenario in (Offline("offline", 1, 1), SingleStream("single_stream", 1), users):
+        assert unsupported(generate, scenario) is None
+    assert "queue" in (unsupported(classify, users) or "")
+
+
+def test_a_batch_costs_as_many_as_it_has_each_as_long_as_the_longest() -> None:
+    """Three prompts of ten tokens: 4 ms of prefill, then steps of 4.010, 4.011 and 4.012 ms."""
+    builder = Builder("generate")
+    trace, session = run(builder, Offline("offline", 3, 3), warmup=0, max_batch=4)
+    at = sorted({row["at_ns"] for row in trace.table("tokens").to_pylist()})
+    assert np.diff([trace.head.window_ns[0], *at]) == pytest.approx(
+        [4_000_000, 4_010_000, 4_011_000, 4_012_000], abs=1
+    )
+    assert {("prefill", 3, 10, 0), ("decode", 3, 1, 12)} <= set(builder.lowered)
+    facts: Any = session.facts()
+    assert "up to 4 requests" in facts["batching"]
+    assert "longest" in facts["geometry"]["padding"]["policy"]
+
+
+def test_one_at_a_time_is_the_default() -> None:
+    """The geometry is that of the workload, and nothing is padded."""
+    trace, session = run(Builder("generate"), ClosedLoop("closed_loop", 3, 6), warmup=1)
+    assert session.facts()["geometry"] == {"layers": 2}
+    assert "one request at a time" in str(session.facts()["batching"])
+    begun = [row["queue_exit_ns"] for row in trace.table("requests").to_pylist()]
+    assert len(set(begun)) == len(begun)
+
+
+@pytest.mark.parametrize("max_batch", [1, 4])
+def test_energy_is_that_of_the_work_inside_the_window(max_batch: int) -> None:
+    """A window that begins and ends amid work takes its share of both calls.
+
+    The machine is busy throughout, so the ledger holds 100 W times the window.
+    """
+    process = Constant("constant", 1000.0)
+    load = OpenLoop("open_loop", process, 60, tail=20)
+    trace, _ = run(Builder("generate"), load, warmup=20, max_batch=max_batch)
+    start, end = trace.head.window_ns
+    energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
+    assert energy == pytest.approx(100 * (end - start) / 1e9, rel=1e-6)
+
+
+def test_a_machine_that_waits_uses_no_energy() -> None:
+    """One request of 8.033 ms a second: the rest of the time is not in the ledger."""
+    load = OpenLoop("open_loop", Constant("constant", 1.0), 3)
+    trace, _ = run(Builder("generate"), load, warmup=0)
+    energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
+    assert energy == pytest.approx(2 * 100 * 8.033e-3)  # the last one begins as the window ends
+
+
+def test_a_window_without_work_has_no_energy_but_tells_its_machine() -> None:
+    """A single arrival makes a window without length."""
+    load = OpenLoop("open_loop", Constant("constant", 1.0), 1)
+    trace, session = run(Builder("generate"), load, warmup=0)
+    assert trace.table("ledger").num_rows == 0
+    assert session.facts()["bound"] == {"compute": 1.0}
+
+
+def test_shares_of_a_stretch() -> None:
+    """All, a part or nothing of it lies inside; an instant is in or out."""
+    assert [share_inside(a, b, (10, 20)) for a, b in ((10, 20), (5, 15), (19, 23), (20, 25))] == [
+        1.0,
+        0.5,
+        0.25,
+        0.0,
+    ]
+    assert [share_inside(at, at, (10, 20)) for at in (9, 10, 20, 21)] == [0.0, 1.0, 1.0, 0.0]

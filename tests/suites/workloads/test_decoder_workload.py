@@ -3,8 +3,11 @@
 import pytest
 
 from accelbench.harness.errors import ConfigError, MissingPart, TrialError
+from accelbench.harness.schema.plain import digest
+from accelbench.harness.schema.prompts import Ask
 from accelbench.suites.workloads import extras
-from accelbench.suites.workloads.decoder import PASSAGES, Decoder, passages
+from accelbench.suites.workloads.decoder import Decoder
+from accelbench.suites.workloads.passages import PASSAGES, passages
 
 TINY = Decoder(hidden=32, layers=2, heads=4, kv_heads=2, intermediate=48)
 
@@ -39,6 +42,63 @@ def test_prompts_depend_on_the_seed_and_do_not_repeat_until_used_up():
     assert len({prompt.id for prompt in asked}) == 2 * every
 
 
+def test_the_prompts_of_older_records_stay_as_they_were():
+    """Whatever was added since, untouched options make the prompts of the first release."""
+    asked = Decoder().prompts(70, 3)
+    told = digest([[p.id, p.text, p.tokens, p.output_tokens] for p in asked])
+    assert told == "23fd2d38ef6365d815dd0c6a7a035f7f1abb617332fd4d721abe001b7aad61f4"
+
+
+@pytest.mark.parametrize("words", ["real", "random"])
+def test_prompts_of_asked_lengths_are_characters(words):
+    """Of exactly the mean without a spread; text and ids are the same characters, all ASCII."""
+    asked = Decoder(words=words, prompt_tokens=90, output_tokens=5).prompts(20, 1)
+    assert {len(prompt.tokens) for prompt in asked} == {90}
+    assert {prompt.output_tokens for prompt in asked} == {5}
+    assert all(prompt.text.encode("ascii") == bytes(prompt.tokens) for prompt in asked)
+    assert len({prompt.tokens[:16] for prompt in asked}) == 20
+
+
+def test_spread_and_sharing_reach_the_prompts():
+    """Two beginnings, lengths about the mean."""
+    options = {"prompt_spread": 0.5, "output_spread": 0.5, "shared_prefix_tokens": 20}
+    asked = Decoder(words="real", prefixes=2, **options).prompts(40, 0)
+    assert len({prompt.tokens[:20] for prompt in asked}) == 2
+    assert len({len(prompt.tokens) for prompt in asked}) > 10
+    assert len({prompt.output_tokens for prompt in asked}) > 10
+
+
+def test_spread_and_sharing_are_refused_for_whole_passages():
+    """A passage is as long as it is."""
+    with pytest.raises(ValueError, match="need words=real"):
+        Decoder(prompt_spread=0.1)
+    with pytest.raises(ValueError, match="need words=real"):
+        Decoder(shared_prefix_tokens=3)
+
+
+def test_a_spread_counts_for_the_model_s_end():
+    """The longest prompt and answer together must fit."""
+    with pytest.raises(ConfigError, match="make 516, the model ends at 512"):
+        Decoder(words="real", prompt_tokens=256, prompt_spread=0.5, output_tokens=132)
+
+
+def test_a_recorded_request_is_cut_to_what_the_model_takes():
+    """The prompt's end goes first; an answer is cut only where it alone is too long."""
+    asks = [Ask(0.0, 30, 8), Ask(1.0, 4000, 100), Ask(2.0, 4000, 4000)]
+    made = TINY.prompts_for(asks, 0)
+    assert [(len(p.tokens), p.output_tokens) for p in made] == [(30, 8), (412, 100), (1, 511)]
+
+
+def test_recorded_text_loses_characters_that_have_no_token():
+    """Text and ids stay those of the exported tokenizer."""
+    (made,) = TINY.prompts_for(
+        [Ask(None, None, None, text="d\u00e9j\u00e0 \u4e2d", answer="abc")], 0
+    )
+    assert made.text == "d\u00e9j\u00e0 ?"
+    assert made.tokens == tuple(made.text.encode("latin-1"))
+    assert made.output_tokens == 3
+
+
 @pytest.mark.torch
 def test_random_weights_depend_on_the_init_seed_alone():
     """The seed of a trial changes prompts, never the model."""
@@ -63,6 +123,9 @@ def test_facts_say_that_the_weights_are_random_and_the_text_is_real():
     assert "end-of-text ignored" in facts["sampling"]
     assert facts["parameters"] == sum(p.numel() for p in TINY.model(None, 0).parameters())
     assert "weights_sha256" not in facts
+    synthetic = Decoder(**_with(words="random")).facts()
+    assert synthetic["data"]["kind"] == "synthetic"
+    assert synthetic["tokenizer"].startswith("characters")
 
 
 @pytest.mark.torch

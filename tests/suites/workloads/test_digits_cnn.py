@@ -109,10 +109,14 @@ def test_weights_of_another_network_are_refused_in_one_line(tmp_path):
     assert "\n" not in str(found.value)
 
 
-def test_it_has_no_prompts():
+def test_it_has_no_prompts_and_no_hugging_face_folder(tmp_path):
     """A classifier does not generate."""
     with pytest.raises(TrialError, match="no prompts"):
         DigitsCnn().prompts(1, 0)
+    with pytest.raises(TrialError, match="no prompts"):
+        DigitsCnn().prompts_for([], 0)
+    with pytest.raises(TrialError, match="no Hugging Face folder"):
+        DigitsCnn().export(tmp_path)
 
 
 def test_options_out_of_range_are_refused():

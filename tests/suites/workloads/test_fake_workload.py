@@ -6,6 +6,7 @@ import pytest
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.engines import DemandOf
+from accelbench.harness.schema.prompts import Ask
 from accelbench.harness.schema.protocols import Quality, WorkloadBuilder
 from accelbench.suites.workloads.fake import FakeWorkload
 
@@ -58,3 +59,33 @@ def test_it_keeps_no_keys_and_pads_nothing():
     assert workload.kv(4.0) is None
     assert workload.geometry()["padding"]["share"] == 0.0
     assert workload.facts()["data"]["kind"] == "synthetic"
+
+
+def test_prompts_of_a_recording_have_its_lengths_and_its_sharing():
+    """Equal blocks are equal numbers; where only texts are known, a token is a word."""
+    asks = [
+        Ask(0.0, 10, 3, blocks=(1, 2, 3), block_tokens=4),
+        Ask(0.0, 12, 3, blocks=(1, 2, 4), block_tokens=4),
+        Ask(0.0, 6, 2),
+        Ask(None, None, None, text="three short words", answer="yes sir"),
+        Ask(None, None, None),
+    ]
+    fake = FakeWorkload(task="generate")
+    made = fake.prompts_for(asks, 5)
+    assert [(len(p.tokens), p.output_tokens) for p in made] == [
+        (10, 3),
+        (12, 3),
+        (6, 2),
+        (3, 2),
+        (fake.prompt_tokens, fake.output_tokens),
+    ]
+    assert made[0].tokens[:8] == made[1].tokens[:8]
+    assert made[0].tokens[8:] != made[1].tokens[8:10]
+    assert made[3].text == "three short words"
+    assert made == fake.prompts_for(asks, 5) != fake.prompts_for(asks, 6)
+
+
+def test_it_has_no_model_to_export(tmp_path):
+    """Refused in one line."""
+    with pytest.raises(TrialError, match="no model to export"):
+        FakeWorkload().export(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 
 from accelbench.harness.errors import ConfigError, ForeignError, MissingPart
 from accelbench.harness.schema.plain import digest, file_digest
+from accelbench.harness.schema.prompts import Ask
 from accelbench.suites.workloads import extras
 from accelbench.suites.workloads.decoder import Decoder
 
@@ -215,3 +216,21 @@ def test_a_gguf_file_is_expanded_and_labelled_real(gguf_file):
     assert np.array_equal(layer.mlp.down_proj.weight.detach(), written["blk.0.ffn_down"])
     assert np.allclose(layer.mlp.up_proj.weight.detach(), written["blk.0.ffn_up"], atol=0.02)
     assert all(len(prompt.tokens) == 30 for prompt in decoder(path).prompts(2, 0))
+
+
+def test_a_gguf_file_is_exported_expanded_with_its_tokenizer(gguf_file, tmp_path):
+    """The folder holds the same weights and makes the same prompts."""
+    path, _ = gguf_file
+    workload = Decoder(path=str(path), words="real", prompt_tokens=30, output_tokens=4)
+    folder = workload.export(tmp_path / "expanded")
+    loaded = Decoder(path=str(folder), words="real", prompt_tokens=30, output_tokens=4)
+    ours, theirs = (w.model(None, 0).state_dict() for w in (workload, loaded))
+    assert all(torch.equal(theirs[name], value) for name, value in ours.items())
+    assert loaded.prompts(3, 0) == workload.prompts(3, 0)
+    assert {len(prompt.tokens) for prompt in loaded.prompts(3, 0)} == {30}
+
+
+def test_recorded_requests_are_cut_to_the_model_s_own_length(folder):
+    """Not to that of the random geometry."""
+    (made,) = decoder(folder).prompts_for([Ask(0.0, 200, 14)], 0)
+    assert (len(made.tokens), made.output_tokens) == (50, 14)

@@ -1,13 +1,25 @@
 """What the PyTorch adapter says of itself, without PyTorch."""
 
+import importlib.resources
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
+import yaml
 
 from accelbench.adapters.engines.torch import adapter as module
 from accelbench.adapters.engines.torch.adapter import TorchAdapter
-from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
+from accelbench.harness.schema.arrivals import Constant
+from accelbench.harness.schema.decode import decode
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    SingleStream,
+    TrainToTarget,
+)
 from accelbench.suites.workloads.decoder import Decoder
 from accelbench.suites.workloads.digits_cnn import DigitsCnn
 
@@ -66,18 +78,35 @@ def test_a_gpu_is_absent_until_a_driver_is_found(machine, device, there, status)
 
 
 def test_it_does_what_its_loops_can_do_and_says_what_they_cannot():
-    """A decoder streams; a classifier does everything."""
+    """A decoder serves any load and is not trained; a classifier has no queue."""
     offline = Offline("offline", 8, 64)
     stream = SingleStream("single_stream", 4)
+    queries = MultiStream("multi_stream", 2, 4)
+    users = ClosedLoop("closed_loop", 2, 4)
+    schedule = OpenLoop("open_loop", Constant("constant", 1.0), 4)
     training = TrainToTarget("train_to_target", "accuracy", 0.9, 32, 2)
     adapter = TorchAdapter()
-    assert [adapter.supports(DigitsCnn(), s) for s in (offline, stream, training)] == [None] * 3
-    assert adapter.supports(Decoder(), stream) is None
-    assert "offline" in adapter.supports(Decoder(), offline)
+    for scenario in (offline, stream, queries, training):
+        assert adapter.supports(DigitsCnn(), scenario) is None
+    for scenario in (offline, stream, queries, users, schedule):
+        assert adapter.supports(Decoder(), scenario) is None
     assert "trained" in adapter.supports(Decoder(), training)
+    for scenario in (users, schedule):
+        assert "queue" in adapter.supports(DigitsCnn(), scenario)
 
 
 def test_no_thread_is_too_few():
     """Threads start at one."""
     with pytest.raises(ValueError, match="at least 1"):
         TorchAdapter(threads=0)
+
+
+def test_a_batch_has_at_least_one_member():
+    """No batch at all is a wrong request; the preset names every option with its default."""
+    with pytest.raises(ValueError, match="max_batch"):
+        TorchAdapter(max_batch=0)
+    file = importlib.resources.files("accelbench.conf") / "adapter" / "torch.yaml"
+    preset = yaml.safe_load(file.read_text())
+    assert preset.pop("name") == "torch"
+    assert set(preset) == {field.name for field in fields(TorchAdapter)}
+    assert decode(TorchAdapter, preset) == TorchAdapter()

@@ -1,6 +1,8 @@
 """Real trials with PyTorch on the CPU."""
 
 import gc
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +10,16 @@ import pytest
 from accelbench.adapters.engines.torch.adapter import TorchAdapter
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.in_process import WEIGHTS_FILE
+from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.plain import file_digest
-from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
+from accelbench.harness.schema.scenario import (
+    ClosedLoop,
+    MultiStream,
+    Offline,
+    OpenLoop,
+    SingleStream,
+    TrainToTarget,
+)
 from accelbench.suites.workloads.decoder import Decoder
 from accelbench.suites.workloads.digits_cnn import DigitsCnn
 from accelbench.suites.workloads.fake import FakeWorkload
@@ -142,7 +152,8 @@ def test_a_decoder_streams_tokens_one_by_one(task, run):
     with TorchAdapter().open(task(TINY)) as session:
         trace = run(session, SingleStream("single_stream", 3), warmup=2)
     requests, tokens = rows(trace, "requests"), rows(trace, "tokens")
-    assert len(requests) == 3
+    start, end = trace.head.window_ns
+    assert [start <= request["due_ns"] <= end for request in requests] == [False] * 2 + [True] * 3
     for request in requests:
         at = [t["at_ns"] for t in tokens if t["id"] == request["id"]]
         assert len(at) == request["output_tokens"] == 5
@@ -150,7 +161,7 @@ def test_a_decoder_streams_tokens_one_by_one(task, run):
         stamps = [request["sent_ns"], request["prefill_end_ns"], *at, request["done_ns"]]
         assert stamps == sorted(stamps)
         assert len(set(at)) == 5
-    assert len(tokens) == 15
+    assert len(tokens) == 25
     kinds = [phase["kind"] for phase in rows(trace, "phases")]
     assert [kinds.count(kind) for kind in ("warmup", "prefill", "decode")] == [2, 3, 3]
     assert rows(trace, "evals") == []
@@ -161,9 +172,16 @@ def test_decode_states_one_step_fewer_than_it_has_tokens(task, run):
     with TorchAdapter().open(task(TINY)) as session:
         trace = run(session, SingleStream("single_stream", 1))
     stated = {phase["kind"]: phase["flops"] for phase in rows(trace, "phases")}
+    assert stated["warmup"] is None
     steps = [TINY.lower("decode", 1, 1, 12 + k).flops for k in range(4)]
     assert stated["prefill"] == TINY.lower("prefill", 1, 12, 0).flops
     assert stated["decode"] == sum(steps)
+
+
+def ids(session, prompts, prefilled=bool):
+    """The ids of each prompt's answer, as a batch makes them."""
+    steps = list(session._engine.greedy(prompts, prefilled))
+    return [[step[k] for step in steps[: prompt.output_tokens]] for k, prompt in enumerate(prompts)]
 
 
 def test_its_greedy_tokens_are_those_of_transformers(task):
@@ -172,7 +190,7 @@ def test_its_greedy_tokens_are_those_of_transformers(task):
         for prompt in TINY.prompts(3, 1):
             told = []
             with torch.inference_mode():
-                ours = list(session._engine.greedy(prompt, lambda told=told: told.append(1)))
+                ours = ids(session, [prompt], lambda told=told: told.append(1))[0]
             theirs = (
                 TINY.model(None, 0)
                 .eval()
@@ -190,17 +208,116 @@ def test_its_greedy_tokens_are_those_of_transformers(task):
             assert told == [1]
 
 
+def uneven():
+    """Prompts of several lengths that ask for several numbers of tokens."""
+    lengths, outputs = (12, 3, 7, 1, 12), (5, 9, 1, 6, 2)
+    return [
+        replace(prompt, tokens=prompt.tokens[:size], output_tokens=asked)
+        for prompt, size, asked in zip(TINY.prompts(5, 2), lengths, outputs, strict=True)
+    ]
+
+
+def test_a_padded_batch_gives_what_each_prompt_gives_alone(task):
+    """Padding on the left, and rows that run on, change no token of anyone."""
+    prompts = uneven()
+    with TorchAdapter().open(task(TINY)) as session, torch.inference_mode():
+        alone = [ids(session, [prompt])[0] for prompt in prompts]
+        assert ids(session, prompts) == alone
+        assert ids(session, prompts[1:4]) == alone[1:4]
+        assert ids(session, [prompts[0], prompts[4]]) == [alone[0], alone[4]]
+
+
+def test_places_count_from_the_first_token_of_a_prompt():
+    """Padding is masked and takes no place; each further token takes the next one of its row."""
+    from accelbench.adapters.engines.torch.engine import _Places
+
+    places = _Places([0, 2], 3, torch.device("cpu"))
+    told = [{name: tensor.tolist() for name, tensor in places.next().items()} for _ in range(3)]
+    assert [call["position_ids"] for call in told] == [
+        [[0, 1, 2], [0, 0, 0]],
+        [[3], [1]],
+        [[4], [2]],
+    ]
+    assert [call["attention_mask"] for call in told] == [
+        [[1] * size, [0, 0] + [1] * (size - 2)] for size in (3, 4, 5)
+    ]
+
+
+def test_a_batch_tells_of_a_token_only_whom_it_is_for(task):
+    """Each member as often as it asked, all in the first step, the longest in the last."""
+    told = []
+    with TorchAdapter().open(task(TINY)) as session:
+        session._engine.generate_batch(uneven(), bool, told.append)
+    assert told[0] == [0, 1, 2, 3, 4]
+    assert told[-1] == [1]
+    assert [sum(k in members for members in told) for k in range(5)] == [5, 9, 1, 6, 2]
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Offline("offline", 3, 6),
+        MultiStream("multi_stream", 3, 2),
+        ClosedLoop("closed_loop", 3, 6),
+        OpenLoop("open_loop", Constant("constant", 200.0), 6),
+    ],
+)
+def test_a_decoder_serves_any_load(task, run, scenario):
+    """Every request has its tokens; batches are within the limit, and stamps in order."""
+    with TorchAdapter(max_batch=2).open(task(TINY)) as session:
+        trace = run(session, scenario)
+        facts = session.facts()
+    requests = rows(trace, "requests")
+    start, end = trace.head.window_ns
+    assert sum(start <= request["due_ns"] <= end for request in requests) == 6
+    for request in requests:
+        stamps = [request[f"{c}_ns"] for c in ("due", "sent", "queue_exit", "prefill_end", "done")]
+        assert stamps == sorted(stamps)
+        assert request["output_tokens"] == 5
+    begun = Counter(request["queue_exit_ns"] for request in requests)
+    assert max(begun.values()) <= 2
+    assert facts["batch"] <= 2
+    assert "up to 2 requests" in facts["batching"]
+    assert "longest" in facts["geometry"]["padding"]["policy"]
+
+
+def test_padding_of_the_window_is_counted(task, run):
+    """Prompts of one length are not padded; those of several lengths are."""
+    with TorchAdapter().open(task(TINY)) as session:
+        trace = run(session, Offline("offline", 4, 4))
+    counters = {row["name"]: row["value"] for row in rows(trace, "counters")}
+    assert counters["elements.real"] == counters["elements.padded"] == 4 * 12 + 4 * 4
+
+
+def test_a_batch_moves_the_weights_once(task, run):
+    """Two requests together state the bytes of graphs of two, and the FLOPs of two alone."""
+    with TorchAdapter().open(task(TINY)) as session:
+        trace = run(session, Offline("offline", 2, 2), warmup=0)
+    stated = Counter()
+    for phase in rows(trace, "phases"):
+        stated[phase["kind"], "flops"] += phase["flops"]
+        stated[phase["kind"], "bytes"] += phase["bytes"]
+    prefill, steps = (
+        TINY.lower("prefill", 2, 12, 0),
+        [TINY.lower("decode", 2, 1, 12 + k) for k in range(4)],
+    )
+    assert stated["prefill", "flops"] == prefill.flops
+    assert stated["prefill", "bytes"] == pytest.approx(prefill.bytes_moved(4))
+    assert stated["decode", "flops"] == sum(step.flops for step in steps)
+    assert stated["decode", "bytes"] == pytest.approx(sum(step.bytes_moved(4) for step in steps))
+
+
 def test_caches_do_not_pile_up_while_the_garbage_collector_rests(task):
     """Reference counts alone free the keys and values of a finished request."""
     with TorchAdapter().open(task(TINY)) as session:
         (prompt,) = TINY.prompts(1, 0)
-        session._engine.generate(prompt, bool, bool)
+        session._engine.generate_batch([prompt], bool, len)
         gc.collect()
         gc.disable()
         try:
             before = sum(type(thing) is torch.Tensor for thing in gc.get_objects())
             for _ in range(5):
-                session._engine.generate(prompt, bool, bool)
+                session._engine.generate_batch([prompt], bool, len)
             after = sum(type(thing) is torch.Tensor for thing in gc.get_objects())
         finally:
             gc.enable()

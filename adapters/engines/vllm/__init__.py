@@ -1,0 +1,1 @@
+"""vLLM: its engine in process, and its server."""

@@ -1,0 +1,33 @@
+"""vLLM's offline engine, in this process."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from accelbench.adapters.engines.vllm.options import EngineOptions
+from accelbench.harness.schema.protocols import Session, Task, WorkloadBuilder
+from accelbench.harness.schema.scenario import Scenario, TrainToTarget
+
+
+@dataclass(frozen=True)
+class VllmAdapter(EngineOptions):
+    """Runs a workload that generates with vLLM's engine, with no server and no client between."""
+
+    def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
+        """What is lacking for a workload and scenario, in words."""
+        if isinstance(scenario, TrainToTarget):
+            return "vLLM generates, it does not train"
+        if builder.task != "generate":
+            return f"vLLM generates, the workload {builder.task}s"
+        return None
+
+    def open(self, task: Task) -> AbstractContextManager[Session]:
+        """A session with the model loaded.
+
+        Raises:
+            MissingPart: vLLM, or a library that the workload needs, is not installed.
+            ForeignError: vLLM could not load the model.
+            TrialError: vLLM refused an option.
+        """
+        from accelbench.adapters.engines.vllm.engine import opened  # noqa: PLC0415  (only here)
+
+        return opened(self, task)
