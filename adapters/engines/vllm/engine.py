@@ -19,6 +19,7 @@ from accelbench.adapters.engines.vllm.facts import (
     Told,
     caches_prefixes,
     compiled_as,
+    emptied,
     engine_facts,
     padding,
 )
@@ -203,7 +204,7 @@ class VllmSession:
         """Runs one trial; the peak of memory is that of the process so far."""
         plan = plan_load(work.scenario, self._builder, work.rules.warmup, work.seed)
         if self._options.enable_prefix_caching:
-            self._engine.reset_prefix_cache()
+            emptied(self._engine.reset_prefix_cache())
         self._counts.clear()
         layout = self._builder.kv(self._options.kv_element_bytes())
         if layout is not None:

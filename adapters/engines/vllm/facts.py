@@ -13,6 +13,7 @@ from accelbench.adapters.engines.vllm.options import (
 )
 from accelbench.harness.environment.cpu import cpu_facts
 from accelbench.harness.environment.reading import LINUX
+from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
 
 _PREFIX = re.compile(r"^\s*(\([^()]* pid=\d+\)\s*)*((ERROR|WARNING|INFO) \S+ \S+ \[[^\]]*\]\s*)?")
@@ -149,6 +150,22 @@ def caches_prefixes(options: EngineOptions, told: Told) -> bool:
     """
     asked = options.enable_prefix_caching
     return asked if told.prefix_caching is None else told.prefix_caching
+
+
+def emptied(success: object) -> None:
+    """Checks that the prefix cache was emptied, which a trial's facts say of it.
+
+    Args:
+        success: What vLLM answered.
+
+    Raises:
+        TrialError: It was not: the cache is in use.
+    """
+    if not success:
+        raise TrialError(
+            "the prefix cache could not be emptied: requests of another trial still use it",
+            remedy="use rules.session=fresh, or adapter.enable_prefix_caching=false",
+        )
 
 
 def padding(told: Told) -> Mapping[str, Plain]:

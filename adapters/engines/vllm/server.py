@@ -12,6 +12,7 @@ from typing import Literal
 from accelbench.adapters.engines.vllm.facts import (
     Told,
     caches_prefixes,
+    emptied,
     engine_facts,
     from_log,
     padding,
@@ -185,7 +186,8 @@ class VllmServerSession:
         """Runs one trial; the server's metrics are read around and during the load."""
         if self._adapter.enable_prefix_caching:
             with foreign("emptying the prefix cache"):
-                tell(f"{self._url}/reset_prefix_cache", b"")
+                answer = json.loads(tell(f"{self._url}/reset_prefix_cache", b""))
+            emptied(answer.get("success"))
         watch = Watch(lambda: tell(f"{self._url}/metrics"), self._adapter.watch_s)
         with watch:
             asked = serve(self._adapter.target(self._url), self._builder, work, recorder)

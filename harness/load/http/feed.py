@@ -82,6 +82,7 @@ class Users:
         self._asks: deque[tuple[int, int]] = deque()
         self._whose: dict[int, int] = {}
         self._waits_for = [0] * users
+        self._last_ns = [0] * users
         for user in range(users):
             self._free(user, start_ns)
 
@@ -102,11 +103,15 @@ class Users:
         return self._asks[0][1] if self._asks else None
 
     def ended(self, number: int, at_ns: int) -> None:
-        """Frees the user when all of its group has ended; it asks again at once."""
+        """Frees the user when all of its group has ended; it asks again at once.
+
+        Ends may be told in another order than that of their instants.
+        """
         user = self._whose.pop(number)
         self._waits_for[user] -= 1
+        self._last_ns[user] = max(self._last_ns[user], at_ns)
         if not self._waits_for[user]:
-            self._free(user, at_ns)
+            self._free(user, self._last_ns[user])
 
     def _free(self, user: int, at_ns: int) -> None:
         self._waits_for[user] = self._group

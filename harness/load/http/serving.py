@@ -52,7 +52,9 @@ def serve(
 
     loads = send(target, plan, until_ns, news)
     rows = _rows(plan, loads)
-    window = _window(plan, loads, rows)
+    ordered = _in_turn(plan, rows)
+    _part_at_edges(plan, ordered)
+    window = _window(plan, loads, ordered)
     recorder.window(*window)
     recorder.service_level(plan.slo)
     if plan.arrivals is not None:
@@ -60,7 +62,7 @@ def serve(
     _record_requests(plan, rows, window[1], recorder)
     _record_arrivals(plan, loads, recorder)
     _record_generator(loads, window, recorder)
-    inside = [row for row in rows if plan.warmup <= row["number"] < plan.warmup + plan.requests]
+    inside = ordered[plan.warmup : plan.warmup + plan.requests]
     _calibrate(target, inside, window, work.artifacts, recorder)
     return {
         **plan.facts,
@@ -103,6 +105,32 @@ def _planned_ns(plan: LoadPlan, start_ns: int, number: int) -> int | None:
     return start_ns if plan.mode == "start" else None
 
 
+def _in_turn(plan: LoadPlan, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in the order in which they were due.
+
+    Users of several processes may take up requests in another order than the plan's.
+    """
+    if plan.mode != "users":
+        return rows
+    never = max((row["due_ns"] for row in rows if row["due_ns"] is not None), default=0) + 1
+    return sorted(rows, key=lambda row: never if row["due_ns"] is None else row["due_ns"])
+
+
+def _part_at_edges(plan: LoadPlan, rows: Sequence[dict[str, Any]]) -> None:
+    """Puts the end that freed a user, and what that made due, on two sides of an edge.
+
+    The window is closed, so that its first requests and the first of the tail count as due a
+    nanosecond after the end of the request before them. Rows come in the order of `_in_turn`.
+    """
+    if plan.mode != "users":
+        return
+    for edge in (plan.warmup, plan.warmup + plan.requests):
+        after = [row for row in rows[edge:] if row["due_ns"] is not None]
+        first = min((row["due_ns"] for row in after), default=None)
+        for row in after if edge else ():
+            row["due_ns"] += row["due_ns"] == first
+
+
 def _window(
     plan: LoadPlan, loads: Sequence[Sent], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
@@ -118,7 +146,8 @@ def _window(
     after = [row["due_ns"] for row in rows[plan.warmup + plan.requests :]]
     begun = min(due, default=loads[-1].start_ns)
     last = max([begun, *ended])
-    return begun, max(begun, min([at for at in after if at is not None], default=last))
+    closed = min([at - 1 for at in after if at is not None], default=last)
+    return begun, max(begun, closed)
 
 
 def _record_requests(

@@ -62,7 +62,7 @@ def watched(tmp_path, monkeypatch):
         )
         trial = SimpleNamespace(cell="c", folder=str(tmp_path))
         job = SimpleNamespace(cells={"c": cell}, trials=[trial])
-        _watched_trial(job, 0, Worker({"event": event}))
+        _watched_trial(job, 0, Worker({"event": event}), (), lambda _: None)
         return read_trace(tmp_path / TRACE)
 
     return run

@@ -40,7 +40,7 @@ def _engine(backend=None, device="cpu", resets=None):
         model_config=Bag(quantization=None),
     )
     resets = resets if resets is not None else []
-    return Bag(vllm_config=config, reset_prefix_cache=lambda: resets.append(1))
+    return Bag(vllm_config=config, reset_prefix_cache=lambda: resets.append(1) or True)
 
 
 def test_an_output_in_between_brings_tokens_alone():

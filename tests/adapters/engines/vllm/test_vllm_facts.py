@@ -7,12 +7,14 @@ import pytest
 from accelbench.adapters.engines.vllm.facts import (
     Told,
     compiled_as,
+    emptied,
     engine_facts,
     from_log,
     padding,
     telling,
 )
 from accelbench.adapters.engines.vllm.options import EngineOptions
+from accelbench.harness.errors import TrialError
 
 CRASH = """\
 (EngineCore pid=2) ERROR 11-24 13:00:47 [core.py:1] EngineCore failed to start.
@@ -117,6 +119,13 @@ def test_narrow_keys_and_values_are_compressed(log):
     facts = engine_facts(EngineOptions(kv_cache_dtype="fp8"), from_log(log))
     assert facts["kv_cache"]["compressed"] is True
     assert facts["precision_map"]["kv"] == "fp8"
+
+
+def test_a_cache_that_was_not_emptied_ends_the_trial():
+    """Else its facts would not be true."""
+    emptied(True)
+    with pytest.raises(TrialError, match="could not be emptied"):
+        emptied(False)
 
 
 def test_graphs_pad_batches():

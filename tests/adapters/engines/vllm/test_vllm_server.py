@@ -43,7 +43,7 @@ STAND_IN = """
             asked.append([self.path, body.decode()])
             fields = json.loads(body) if body else {{}}
             if not fields.get("stream"):
-                return self.answer("{{}}", status=STATUS)
+                return self.answer('{{"success": true}}', status=STATUS)
             usage = {{"prompt_tokens": 3, "completion_tokens": fields["max_tokens"]}}
             chunks = [{{"choices": [{{"index": 0, "text": "x"}}]}}] * fields["max_tokens"]
             events = [*chunks, {{"choices": [], "usage": usage}}]

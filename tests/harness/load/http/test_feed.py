@@ -68,9 +68,9 @@ def test_a_query_of_several_samples_waits_for_all_of_them():
     feed = Users(iter(range(6)), users=1, group=3, start_ns=0)
     assert taken(feed, 0) == [(0, 0), (1, 0), (2, 0)]
     feed.ended(2, 10)
-    feed.ended(0, 11)
+    feed.ended(0, 30)
     assert feed.next_ns() is None
-    feed.ended(1, 30)
+    feed.ended(1, 29)
     assert taken(feed, 30) == [(3, 30), (4, 30), (5, 30)]
 
 
