@@ -191,7 +191,8 @@ def _known_presets(group: str) -> list[str]:
 def _set(config: DictConfig, key: str, value: object) -> bool:
     """Sets a value if the configuration has its key; keys under `declare` are the user's own.
 
-    A mapping is merged into what is there, unless it says which of several kinds it is.
+    A mapping is merged into what is there, unless it says which of several kinds it is, or nothing
+    is there.
     """
     parent = key.rpartition(".")[0]
     try:
@@ -199,12 +200,13 @@ def _set(config: DictConfig, key: str, value: object) -> bool:
             parent != "" and key.rpartition(".")[2] in (OmegaConf.select(config, parent) or ())
         )
         if known:
-            one_of_several = isinstance(value, Mapping) and "kind" in value
+            there = OmegaConf.select(config, key)
+            whole = isinstance(value, Mapping) and ("kind" in value or not there)
             OmegaConf.update(
                 config,
                 key,
                 value,
-                merge=not one_of_several,
+                merge=not whole,
                 force_add=key.startswith("declare."),
             )
     except (OmegaConfBaseException, TypeError) as error:

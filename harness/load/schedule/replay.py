@@ -16,13 +16,23 @@ from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 
 
+RECORDINGS = Path(__file__).with_name("recordings")
+
+
+def place(path: str | Path) -> Path:
+    """Where a recording lies: at the path, or among those that ship, if it is a mere name of one."""
+    shipped = RECORDINGS / Path(path).name
+    alone = Path(path).parent == Path() and not Path(path).exists()
+    return shipped if alone and shipped.is_file() else Path(path)
+
+
 def digest(path: str | Path) -> str:
     """The sha256 of a recording; of a folder, that of its files' names and their digests.
 
     Raises:
         ConfigError: It cannot be read.
     """
-    path = Path(path)
+    path = place(path)
     try:
         if path.is_dir():
             files = [file for file in path.iterdir() if file.is_file()]
@@ -101,7 +111,7 @@ def _recording(process: Replay) -> tuple[str, Recording]:
 @lru_cache(maxsize=1)
 def _read(path: str, form: TraceFormat, sha256: str) -> Recording:  # noqa: ARG001  (a key)
     """Reads a recording once for as long as its digest stays the same."""
-    return read_asks(Path(path), form)
+    return read_asks(place(path), form)
 
 
 def _spread(at_s: npt.NDArray[np.float64], where: str) -> npt.NDArray[np.float64]:

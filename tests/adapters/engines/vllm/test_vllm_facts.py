@@ -123,9 +123,9 @@ def test_narrow_keys_and_values_are_compressed(log):
 
 def test_a_cache_that_was_not_emptied_ends_the_trial():
     """Else its facts would not be true."""
-    emptied(True)
+    emptied(success=True)
     with pytest.raises(TrialError, match="could not be emptied"):
-        emptied(False)
+        emptied(success=False)
 
 
 def test_graphs_pad_batches():

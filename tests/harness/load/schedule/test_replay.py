@@ -153,3 +153,14 @@ def test_more_prompts_than_requests_are_refused():
     """Each prompt stands for one request of the recording."""
     with pytest.raises(ValueError, match="zip"):
         changes(read(replay())[:1], replay(), [Prompt(str(n), "", (), 1) for n in range(2)])
+
+
+def test_a_recording_that_ships_is_named_by_its_file_name(tmp_path, monkeypatch):
+    """A file of the user's by that name goes first."""
+    monkeypatch.chdir(tmp_path)
+    shipped = Replay("replay", "azure_llm_conv.csv", "azure_llm")
+    assert len(read(shipped)) == 200
+    (tmp_path / "azure_llm_conv.csv").write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,1,2\n"
+    )
+    assert len(read(shipped)) == 1
