@@ -18,6 +18,9 @@ _PREFIXES = (
 )
 
 
+_COUNTED = ("request", "token", "sample", "inference")
+
+
 def seconds(ns: float) -> float:
     """The same duration in seconds.
 
@@ -30,7 +33,8 @@ def seconds(ns: float) -> float:
 def human(value: float, unit: str) -> str:
     """A quantity as a person reads it: three significant digits and an SI prefix.
 
-    A share (unit "1") is written plainly, a unit that takes no prefix (%, tokens) likewise.
+    A share (unit "1") is written plainly; what is counted takes no prefix below 1, as there are no
+    thousandths of a request.
 
     Args:
         value: The quantity in `unit`.
@@ -41,6 +45,8 @@ def human(value: float, unit: str) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
     size = abs(value)
+    if size < 1 and unit.startswith(_COUNTED):
+        return f"{value:.3g} {unit}"
     fits = [item for item in _PREFIXES if size >= item[0] * 0.9995]
     factor, prefix = fits[0] if fits else _PREFIXES[-1]
     return f"{value / factor:.3g} {prefix}{unit}" if prefix else f"{_plain(value)} {unit}"

@@ -6,9 +6,13 @@ import numpy as np
 
 from accelbench.harness.judge.arrivals import Fidelity, fidelity
 from accelbench.harness.judge.case import Case
+from accelbench.harness.metrics.applies import streams
 from accelbench.harness.schema.rules import Limits
 from accelbench.harness.statistics.intervals import percentile
 from accelbench.harness.units import human, seconds
+
+MERGED = 0.01
+"""Share of gaps between tokens that may have no length; more of them move the p99 of the gaps."""
 
 BUSY = 0.9
 """Share of a processor beyond which a dispatcher that is late is late for want of it."""
@@ -79,29 +83,41 @@ def client_bound(case: Case) -> str | None:
     """What the generator adds, as calibrated and as the run itself shows, against its limit.
 
     Calibration tells the error of a stamp at this rate. The run tells how long bytes waited until
-    a dispatcher read them, and whether one that was late had used up its processor.
+    a dispatcher read them, which harms where tokens that came one after another were then read
+    together and so have one stamp; and whether a dispatcher that was late had used up its processor.
     """
     limit, how = _allowed(case, case.limits.client_s)
     error, lag = case.worst("generator.error"), case.worst("generator.stamp_lag")
+    merged = _merged(case) if lag is not None and lag > limit else 0.0
     found = []
     if error is not None and error > limit:
         found.append(
             f"the load generator alone errs by {human(error, 's')} at this rate, at most {how} is"
             " allowed"
         )
-    if lag is not None and lag > limit:
+    if lag is not None and merged > MERGED:
         found.append(
-            f"p99 of the time until a dispatcher read what had arrived is {human(lag, 's')}, at"
-            f" most {how} is allowed"
+            f"{merged:.1%} of tokens were read together with the one before, and p99 of the time"
+            f" until a dispatcher read what had arrived is {human(lag, 's')}, at most {how} is"
+            " allowed"
         )
     busy = case.worst("generator.cpu_share")
-    late = (lag is not None and lag > limit) or generator_late(case) is not None
+    late = merged > MERGED or generator_late(case) is not None
     if late and busy is not None and busy > BUSY:
         found.append(
             f"a dispatcher that was late used {busy:.0%} of its processor, at most {BUSY:.0%} leaves"
             " it time"
         )
     return f"{'; '.join(found)}: give it more processors, or lower the rate" if found else None
+
+
+def _merged(case: Case) -> float:
+    """Share of the gaps between tokens that have no length."""
+    if not streams(case.seen):
+        return 0.0
+    gaps = case.seen.streams.gaps
+    none = int((gaps.ns == 0).sum() + gaps.zeros.sum())
+    return none / gaps.count if gaps.count else 0.0
 
 
 def _allowed(case: Case, least_s: float) -> tuple[float, str]:

@@ -14,10 +14,10 @@ NO_TRACKER = "tracker=none"
 
 
 def _records(bundle: Path) -> dict[str, int]:
-    """When each record was written, by its id."""
+    """When each record that is in place was written, by its id."""
     return {
         path.parent.relative_to(bundle / "records").as_posix(): path.stat().st_mtime_ns
-        for path in bundle.glob("records/*/*/record.json")
+        for path in bundle.glob("records/*/[!.]*/record.json")
     }
 
 

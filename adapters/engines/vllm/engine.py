@@ -192,10 +192,11 @@ class VllmSession:
             "traffic": TRAFFIC,
             "timing": "tokens stamped when a step returns; queue and prefill as vLLM stamps them",
             "timing_scope": {
-                "boundary": "engine",
+                "boundary": "end_to_end",
                 "inside": ["queue and scheduler", "kernels", "sampling", "detokenisation"],
                 "outside": ["making of prompts", "tokenisation", "HTTP"],
             },
+            "batch": "made by the engine at each of its steps",
             "sampling": "greedy (temperature 0), end-of-text ignored",
             **self._asked,
         }

@@ -31,9 +31,10 @@ def served_facts(builder: WorkloadBuilder) -> Mapping[str, Plain]:
         **builder.facts(),
         "geometry": builder.geometry(),
         "timing_scope": {
-            "boundary": "client",
+            "boundary": "end_to_end",
             "inside": ["network", "HTTP", "queue and scheduler", "tokenisation", "kernels"],
             "outside": ["making of prompts", "reading of replies"],
         },
+        "batch": "made by the server at each of its steps",
         "sampling": "greedy (temperature 0), as asked",
     }

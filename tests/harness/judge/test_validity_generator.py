@@ -32,7 +32,7 @@ def jitter(scale_s):
 def told(make_trial, judged):
     """What is said of a schedule and its sends, NaN for one that never was."""
 
-    def found(due, sent, *, took=0.2, arrivals=True, counters=(), **limits):
+    def found(due, sent, *, took=0.2, arrivals=True, counters=(), merged=0, **limits):
         """Stands in for the real `found`."""
         requests = [
             {"id": str(k), "due": d, "sent": None, "status": "unsent"}
@@ -45,7 +45,14 @@ def told(make_trial, judged):
             {"at": 20, "value": v, "name": n, "unit": "1" if "share" in n else "s", "scope": str(k)}
             for k, (n, v) in enumerate(counters)
         ]
-        reasons = judged(make_trial(60.0, head, requests=requests, counters=counters), **limits)
+        tokens = [
+            {"id": str(k), "at": at, "count": 1}
+            for k, d in enumerate(due)
+            if merged
+            for at in (d + took / 2, d + took / 2 if k < merged else d + took)
+        ]
+        trial = make_trial(60.0, head, requests=requests, counters=counters, tokens=tokens)
+        reasons = judged(trial, **limits)
         return {code: detail for code, detail in reasons.items() if code != "requests_failed"}
 
     return found
@@ -203,16 +210,20 @@ def test_a_generator_whose_own_error_is_large_bounds_the_figures(told):
     assert told(due, due, took=0.04, counters=[(error, 0.002)], client_s=0.002) == {}
 
 
-def test_what_the_run_itself_shows_bounds_the_figures_too(told):
-    """Bytes that the slowest dispatcher left lying; one that kept up hides no other."""
+def test_tokens_that_were_read_together_late_bound_the_figures(told):
+    """Bytes that a slow dispatcher left lying harm where that gave two tokens one stamp."""
     due, lag = constant(), "generator.stamp_lag"
-    assert told(due, due, took=0.04, counters=[(lag, 1e-5), (lag, 0.001)]) == {}
-    assert told(due, due, took=0.04, counters=[(lag, 0.003), (lag, 1e-5)]) == {
-        "client_bound": "p99 of the time until a dispatcher read what had arrived is 3 ms, at most"
-        " 1 ms is allowed: give it more processors, or lower the rate"
+    slow = [(lag, 0.003), (lag, 1e-5)]
+    assert told(due, due, took=0.04, counters=slow) == {}
+    few, many = COUNT // 100, COUNT // 10
+    assert told(due, due, took=0.04, counters=slow, merged=few) == {}
+    assert told(due, due, took=0.04, counters=slow, merged=many) == {
+        "client_bound": "10.0% of tokens were read together with the one before, and p99 of the time"
+        " until a dispatcher read what had arrived is 3 ms, at most 1 ms is allowed: give it more"
+        " processors, or lower the rate"
     }
-    assert told(due, due, took=0.2, counters=[(lag, 0.003)]) == {}
-    assert {*told(due, due, took=0.04, arrivals=False, counters=[(lag, 0.003)])} == {"client_bound"}
+    quick = [(lag, 1e-5), (lag, 0.001)]
+    assert told(due, due, took=0.04, counters=quick, merged=many) == {}
 
 
 def test_a_late_dispatcher_without_processor_time_is_bound(told):
@@ -227,7 +238,8 @@ def test_a_late_dispatcher_without_processor_time_is_bound(told):
         " give it more processors, or lower the rate"
     )
     assert {*told(due, due + 0.003, took=0.04, counters=[(share, 0.9)])} == {"generator_late"}
-    both = told(due, due, took=0.04, counters=[(lag, 0.003), *busy])["client_bound"]
+    slow = [(lag, 0.003), *busy]
+    both = told(due, due, took=0.04, counters=slow, merged=COUNT)["client_bound"]
     assert "had arrived is 3 ms" in both
     assert "used 97% of its processor" in both
 
@@ -236,7 +248,7 @@ def test_calibration_and_the_run_are_told_together(told):
     """Each with its own figure."""
     counters = [("generator.error", 0.002), ("generator.stamp_lag", 0.003)]
     due = constant()
-    detail = told(due, due, took=0.04, counters=counters)["client_bound"]
+    detail = told(due, due, took=0.04, counters=counters, merged=COUNT)["client_bound"]
     assert "errs by 2 ms" in detail
     assert "had arrived is 3 ms" in detail
 
