@@ -34,10 +34,12 @@ class Answer:
     Attributes:
         tally: What it tells of its run.
         reading_s: Processor time of reading the replies afterwards.
+        priority: How urgently the system let it run.
     """
 
     tally: Tally
     reading_s: float
+    priority: str
 
 
 def dispatch(
@@ -130,7 +132,7 @@ def _answers(said: "queue.Queue[_Said]", count: int, limit_s: float, news: News)
     while len(done) < count:
         place, event = _next(said, until, "end")
         if event["event"] == "done":
-            done[place] = Answer(Tally(**event["tally"]), event["reading_s"])
+            done[place] = Answer(Tally(**event["tally"]), event["reading_s"], event["priority"])
         else:
             latest[place] = event
             news(_sums(latest.values()))

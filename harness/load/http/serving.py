@@ -232,6 +232,7 @@ def _generator(target: Target, loads: Sequence[Sent]) -> Plain:
         "done": "arrival of the response's last byte",
         "processes": len(loads[-1].answers),
         "processors": list(target.cpus),
+        "priority": answers[-1].priority,
         "timeout_s": target.timeout_s,
         "response_bytes": target.response_bytes,
         "reading_s": sum(answer.reading_s for answer in answers),
