@@ -1,10 +1,8 @@
-"""Coordinated omission: does a tool report the latency that its schedule implies?
+"""Whether a load generator tells the waiting that it causes or meets: coordinated omission.
 
-The server takes 0.5 s a request and 10 requests a second are offered, so that each waits 0.4 s
-longer than the one before. In the first case the server serves one at a time and the queue is in
-it; in the second the client may have one on its way and the queue is in the client. What the
-schedule implies is taken from the server's log: the last token's instant less the instant at which
-the request was due, in even gaps from the first that came.
+Ten requests a second are offered to a server that takes half a second for each and serves one at a
+time, so that each request ends 0.4 s later after its due instant than the one before. Once the
+requests wait in the server, and once in the client, which is told to have one on its way at most.
 
     python benchmarks/load_generators/omission.py --peer vllm=PYTHON ... [--quick] [--json FILE]
 """
@@ -14,91 +12,99 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from interface import Load, Peer
-from runs import Answers, Bench, Run, attempt, bench, options, report, run, table
+from interface import Load, Peer, Request
+from runs import Answers, Bench, attempt, bench, options, report, run, table
 
 Row = dict[str, Any]
-_NS = 1e-9
 
 
-def summary(values: Sequence[float]) -> Row:
-    """p50, p99, largest, and growth a request by least squares; values by the order of start."""
-    p50, p99 = np.percentile(values, (50, 99))
-    growth = np.polynomial.Polynomial.fit(range(len(values)), values, 1).convert().coef[1]
+def growth_s(values: Sequence[float]) -> float:
+    """By how much a latency grows from one request to the next, least squares, seconds."""
+    return float(np.polyfit(np.arange(len(values)), values, 1)[0])
+
+
+def latencies(requests: Sequence[Request]) -> Mapping[str, Any]:
+    """Latencies in the order of their start: from the send, and from the due instant where told."""
+    ordered = sorted(requests, key=lambda request: request.start_s)
+    due = [request.due_e2e_s for request in ordered if request.due_e2e_s is not None]
     return {
-        "p50_s": float(p50),
-        "p99_s": float(p99),
-        "max_s": float(max(values)),
-        "growth_s": float(growth),
+        "send": [request.e2e_s for request in ordered],
+        "due": due if len(due) == len(ordered) else None,
     }
 
 
-def implied(stamps: Sequence[Sequence[int]], rate_per_s: float) -> Row:
-    """What an even schedule from the first request on implies, by the server's stamps."""
-    return summary(
-        [
-            (entry[-1] - stamps[0][0]) * _NS - number / rate_per_s
-            for number, entry in enumerate(stamps)
-        ]
-    )
-
-
-def reported(found: Run) -> Row:
-    """What a tool tells end to end: from the send, and from the due instant if it tells that."""
-    ordered = sorted(found.told.requests, key=lambda one: one.start_s)
-    due = [one.due_e2e_s for one in ordered if one.due_e2e_s is not None]
-    return {
-        "sent": summary([one.e2e_s for one in ordered]),
-        "due": summary(due) if len(due) == len(ordered) else None,
-        "due_name": found.told.due_name,
+def measure(bench: Bench, peer: Peer, cap: int | None, args: argparse.Namespace) -> Row:
+    """One tool, with or without a cap in the client."""
+    load = Load(args.requests, 1, rate_per_s=args.rate, cap=cap)
+    found = run(bench, peer, load, Answers(1, args.service, 0.0, slots=1))
+    told = found.told
+    told_of = latencies(told.requests)
+    named = {"send": "e2e", "due": "due_e2e"}
+    rows = {
+        name: None
+        if told_of[name] is None or (name == "due" and not told.due_name)
+        else {
+            "quantiles_s": told.quantiles.get(of),
+            "max_s": max(told_of[name]),
+            "growth_s": growth_s(told_of[name]),
+        }
+        for name, of in named.items()
     }
-
-
-def measure(bench: Bench, peer: Peer, args: argparse.Namespace, capped: bool) -> Row:
-    """An open loop beyond what can be served."""
-    load = Load(args.requests, 1, rate_per_s=args.rate, cap=1 if capped else None)
-    found = run(bench, peer, load, Answers(1, args.service, slots=0 if capped else 1))
     return {
-        **reported(found),
-        "implied": implied(found.stamps, args.rate),
-        "told": len(found.told.requests),
+        **rows,
+        "ttft_s": told.quantiles.get("ttft"),
+        "due_ttft_s": told.quantiles.get("due_ttft"),
+        "due_name": told.due_name,
+        "schedule_delay_s": told.schedule_delay_s,
         "served": found.served,
-        "verdict": found.told.verdict,
+        "told": len(told.requests),
+        "verdict": told.verdict,
     }
 
 
-def _shown(told: Mapping[str, float] | None) -> str:
-    if told is None:
-        return "-"
-    return f"{told['p50_s']:.2f} / {told['p99_s']:.2f} / {told['max_s']:.2f}"
+def implied(requests: int, service_s: float, rate_per_s: float) -> Row:
+    """What the schedule implies of a server with one slot."""
+    values = service_s + (service_s - 1 / rate_per_s) * np.arange(requests)
+    p50, p99 = np.percentile(values, (50, 99))
+    quantiles = (float(p50), float(p99))
+    told = {"quantiles_s": quantiles, "max_s": values[-1], "growth_s": growth_s(list(values))}
+    return {"tool": "(the schedule)", "send": None, "due": told, "due_name": "", "served": requests}
 
 
-def _growth(told: Mapping[str, float] | None) -> str:
-    return "-" if told is None else f"{told['growth_s']:.2f}"
+def _latency(name: str) -> Callable[[Mapping[str, Any]], str]:
+    def show(row: Mapping[str, Any]) -> str:
+        of = row[name]
+        if of is None:
+            return "-"
+        parts = [*(of["quantiles_s"] or ()), of["max_s"]]
+        return f"{' / '.join(f'{value:.2f}' for value in parts)}, grows by {of['growth_s']:+.2f}"
+
+    return show
 
 
-def _answer(row: Mapping[str, Any]) -> str:
-    """Whether a figure of the tool grows as the schedule implies, to a quarter."""
-    wanted = row["implied"]["growth_s"]
-    found = {"from the send": row["sent"], "from the due instant": row["due"]}
-    grown = [
-        name
-        for name, told in found.items()
-        if told is not None and abs(told["growth_s"] - wanted) <= wanted / 4
+def _ttft(row: Mapping[str, Any]) -> str:
+    names = {"ttft_s": "send", "due_ttft_s": "due"}
+    parts = [
+        f"{row[key][0]:.2f} / {row[key][1]:.2f} from the {told}"
+        for key, told in names.items()
+        if row.get(key)
     ]
-    return " and ".join(grown) or "no"
+    return "; ".join(parts) or "-"
+
+
+def _delay(row: Mapping[str, Any]) -> str:
+    delay = row.get("schedule_delay_s")
+    return "-" if delay is None else f"{delay[0]:.2f} / {delay[1]:.2f}"
 
 
 _COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "tool": lambda row: row["tool"] + ("" if row["even"] else " (exponential gaps)"),
-    "implied, s": lambda row: _shown(row["implied"]),
-    "from the send, s": lambda row: _shown(row["sent"]),
-    "grows by": lambda row: _growth(row["sent"]),
-    "from the due instant, s": lambda row: _shown(row["due"]),
-    "grows by ": lambda row: _growth(row["due"]),
-    "called": lambda row: row["due_name"] or "-",
-    "told of served": lambda row: f"{row['told']} of {row['served']}",
-    "grows as implied": _answer,
+    "tool": lambda row: row["tool"],
+    "E2E from the send: p50 / p99 / max, s": _latency("send"),
+    "E2E from the due instant: p50 / p99 / max, s": _latency("due"),
+    "which it calls": lambda row: row["due_name"] or "-",
+    "TTFT p50 / p99, s": _ttft,
+    "its schedule delay p50 / p99, s": _delay,
+    "served": lambda row: str(row["served"]),
 }
 
 
@@ -106,29 +112,28 @@ def main() -> None:
     """Measures and reports."""
     parser = options(__doc__)
     parser.add_argument("--requests", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=10.0, help="requests a second")
-    parser.add_argument("--service", type=float, default=0.5, help="seconds a request")
+    parser.add_argument("--rate", type=float, default=10, help="requests a second")
+    parser.add_argument("--service", type=float, default=0.5, help="seconds of a request")
     args = parser.parse_args()
     if args.quick:
         args.requests = 10
-    rows: dict[str, list[Row]] = {"server": [], "client": []}
+    rows: dict[str, list[Row]] = {}
     with bench(args) as found:
-        for peer in found.peers:
-            for place, told in rows.items():
-                row = attempt(
-                    f"{peer.name}: one at a time at the {place}",
-                    lambda: measure(found, peer, args, place == "client"),  # noqa: B023  (called at once)
+        for where, cap in (("server", None), ("client", 1)):
+            rows[where] = [implied(args.requests, args.service, args.rate)]
+            for peer in found.peers:
+                told = attempt(
+                    f"{peer.name}: waiting in the {where}",
+                    lambda: measure(found, peer, cap, args),  # noqa: B023  (called at once)
                 )
-                told.append({"tool": peer.name, "even": peer.even, **row})
-    growth = args.service - 1 / args.rate
-    text = (
-        f"{args.requests} requests, {args.rate:g} a second, {args.service:g} s each, one at a "
-        f"time: each is due to wait {growth:g} s longer than the one before. End to end as p50 / "
-        "p99 / largest.\n\n"
-        f"## One slot on the server\n\n{table(_COLUMNS, rows['server'])}\n\n"
-        f"## A cap of one on the client\n\n{table(_COLUMNS, rows['client'])}"
+                rows[where].append({"tool": peer.name, **told})
+    text = "\n\n".join(
+        f"## Requests wait in the {where}\n\n{table(_COLUMNS, of)}" for where, of in rows.items()
     )
-    report(args, "Coordinated omission", text, rows)
+    what = (
+        f"{args.requests} requests, {args.rate:g} a second, {args.service:g} s of service, one slot"
+    )
+    report(args, f"Coordinated omission: {what}", text, rows)
 
 
 if __name__ == "__main__":

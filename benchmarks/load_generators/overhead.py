@@ -99,7 +99,9 @@ _COST: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "server busy": lambda row: f"{row['server_busy']:.0%}",
     "client CPU a request, ms": lambda row: ms(row["cpu_per_request_s"]),
     "start CPU, s": lambda row: f"{row['start_cpu_s']:.2f}",
-    "all CPU over requests, ms": lambda row: f"{ms(row['total_per_request_s'])} of {row['total_of']:,}",
+    "all CPU over requests, ms": lambda row: (
+        f"{ms(row['total_per_request_s'])} of {row['total_of']:,}"
+    ),
     "its verdict": lambda row: row["verdict"] or "-",
 }
 _LATE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -111,7 +113,9 @@ _LATE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "client CPU a request, ms": lambda row: (
         f"{ms(row['cpu_per_request_s'])} ± {ms(row['cpu_spread_s'], 1)}"
     ),
-    "all CPU over requests, ms": lambda row: f"{ms(row['total_per_request_s'])} of {row['total_of']:,}",
+    "all CPU over requests, ms": lambda row: (
+        f"{ms(row['total_per_request_s'])} of {row['total_of']:,}"
+    ),
     "its verdict": lambda row: row["verdict"] or "-",
 }
 

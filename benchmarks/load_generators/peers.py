@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
-from interface import Job, Peer, Request, Told
+from interface import Job, Request, Told
 
 MODEL = "tiny"
 """The name of the model that the null server serves."""
@@ -196,7 +196,9 @@ class Guidellm:
             Request(
                 row["request_start_time"],
                 _scaled(row["time_to_first_token_ms"]),
-                [] if row["inter_token_latency_ms"] is None else [row["inter_token_latency_ms"] * _MS],
+                []
+                if row["inter_token_latency_ms"] is None
+                else [row["inter_token_latency_ms"] * _MS],
                 row["request_latency"],
                 row["request_scheduled_latency"],
             )

@@ -200,9 +200,7 @@ def _run(bench: Bench, peer: Peer, load: Load, answers: Answers) -> Run:
     folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}-", dir=bench.folder))
     log, told = folder.with_suffix(".log"), folder.with_suffix(".tree")
     output = folder.with_suffix(".out")
-    with NullServer(
-        **vars(answers), cpu=bench.server_cpu, model=MODEL, log=str(log)
-    ) as server:
+    with NullServer(**vars(answers), cpu=bench.server_cpu, model=MODEL, log=str(log)) as server:
         job = Job(server.url, load, bench.tokenizer, folder)
         process = psutil.Process(server.pid)
         before = sum(process.cpu_times()[:2])
@@ -224,7 +222,9 @@ def _run(bench: Bench, peer: Peer, load: Load, answers: Answers) -> Run:
 def _start(bench: Bench, peer: Peer, job: Job, told: Path, output: Path) -> None:
     """Runs the command of a peer to its end."""
     cache = str(bench.folder / "cache")
-    environment = {**os.environ, "XDG_CACHE_HOME": cache} if peer.name == "accelbench" else os.environ
+    environment = (
+        {**os.environ, "XDG_CACHE_HOME": cache} if peer.name == "accelbench" else os.environ
+    )
     command = [
         *(sys.executable, str(_TREE), "--cpu", str(bench.client_cpu)),
         *("--limit", str(bench.limit_s), "--out", str(told), "--", *peer.command(job)),

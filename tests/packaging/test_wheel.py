@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("adapters", "cli", "conf", "harness", "reports", "suites")
-DATA = {".yaml", ".json", ".txt", ".typed", ".html", ".css", ".j2", ".csv"}
+DATA = {".yaml", ".json", ".md", ".txt", ".typed", ".html", ".css", ".j2", ".csv"}
 
 
 def _tree() -> set[str]:

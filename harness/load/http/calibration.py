@@ -13,8 +13,9 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.metrics.observation import Numbers
-from accelbench.harness.schema.decode import decode
+from accelbench.harness.schema.decode import decode, encode
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.units import NS_PER_S
@@ -78,6 +79,11 @@ class Calibration:
         if self.failed:
             return math.inf
         return max(self.ttft_error_s[1], self.itl_error_s[1], self.e2e_error_s[1])
+
+    def document(self) -> dict[str, Plain]:
+        """As plain data; null stands for what is infinite because nothing came back."""
+        told = cast("dict[str, Plain]", encode(self))
+        return {name: _finite(value) for name, value in told.items()}
 
 
 def calibrate(target: Target, rate_per_s: float, tokens: int) -> Calibration:
@@ -199,6 +205,12 @@ def _judged(sent: Sent, target: Target, rate_per_s: float, tokens: int) -> Calib
     )
 
 
+def _finite(value: Plain) -> Plain:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _percentiles(values: Numbers) -> tuple[float, ...]:
     """p50 and p99; without any value nothing is known, so that they are infinite."""
     if not values.size:
@@ -239,7 +251,7 @@ def _keep(place: Path, found: Calibration) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(asdict(found)))
+        beside.write_text(json.dumps(found.document()))
         beside.replace(place)
     except OSError:
         return

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +214,7 @@ def _calibrate(
         return
     found = calibrate(target, sent / length_s, round(sum(tokens) / len(tokens)))
     recorder.counter("generator.error", found.error_s, "s")
-    told = json.dumps(asdict(found), indent=1)
+    told = json.dumps(found.document(), indent=1)
     (artifacts / CALIBRATION_FILE).write_text(told + "\n")
 
 

@@ -15,7 +15,6 @@ from accelbench.harness.schema.arrivals import Replay, TraceFormat
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 
-
 RECORDINGS = Path(__file__).with_name("recordings")
 
 

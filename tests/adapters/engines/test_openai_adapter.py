@@ -38,9 +38,12 @@ def serving(pages):
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        """Answers with the page that is asked for."""
+
         server_version, sys_version = "engine/1", ""
 
         def do_GET(self):
+            """One page, or 404."""
             asked.append((self.path, self.headers.get("Authorization")))
             status, headers, body = pages.get(self.path, (404, {}, {}))
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -51,7 +54,7 @@ def serving(pages):
             self.wfile.write(data)
 
         def log_message(self, *_):
-            pass
+            """Says nothing."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

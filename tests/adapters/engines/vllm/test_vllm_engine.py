@@ -91,15 +91,18 @@ def test_a_trial_begins_with_an_empty_prefix_cache(task, run, monkeypatch):
             self.given = []
 
         def add(self, number, prompt):
+            """Takes a request."""
             order.append(len(resets))
             self.given.append((number, prompt.output_tokens))
 
         def step(self):
+            """Ends all of them."""
             done = [module.Progress(n, count, Ended(None, None, 0)) for n, count in self.given]
             self.given = []
             return done
 
         def wait_until_ns(self, _at_ns):
+            """There is nothing to wait for."""
             raise AssertionError
 
     monkeypatch.setattr(module, "VllmEngine", Stepped)

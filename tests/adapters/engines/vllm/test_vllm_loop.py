@@ -171,7 +171,10 @@ def test_an_engine_that_tells_no_stamps_has_no_phases(plan, served):
     """Without them queue and prefill are absent, and the rest is recorded."""
 
     class Silent(Engine):
+        """Tells when tokens came and nothing else."""
+
         def step(self):
+            """One step without stamps."""
             return [
                 Progress(p.number, p.tokens, p.ended and Ended(None, None, None))
                 for p in super().step()
