@@ -231,6 +231,10 @@ class Calibrated:
 
     error_s: float = 0.0
 
+    def document(self):
+        """Nothing to keep."""
+        return {}
+
 
 def test_a_trial_records_what_a_server_answered(tmp_path, monkeypatch):
     """Requests with the server's counts of tokens, and how the load was sent, in the facts."""
