@@ -35,8 +35,8 @@ def latencies(requests: Sequence[Request]) -> Mapping[str, Any]:
 
 def measure(bench: Bench, peer: Peer, cap: int | None, args: argparse.Namespace) -> Row:
     """One tool, with or without a cap in the client."""
-    load = Load(args.requests, 1, rate_per_s=args.rate, cap=cap)
-    found = run(bench, peer, load, Answers(1, args.service, 0.0, slots=1))
+    load = Load(args.requests, args.tokens, rate_per_s=args.rate, cap=cap)
+    found = run(bench, peer, load, Answers(args.tokens, args.service, slots=1))
     told = found.told
     told_of = latencies(told.requests)
     named = {"send": "e2e", "due": "due_e2e"}
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=30)
     parser.add_argument("--rate", type=float, default=10, help="requests a second")
     parser.add_argument("--service", type=float, default=0.5, help="seconds of a request")
+    parser.add_argument("--tokens", type=int, default=2, help="inference-perf has no TTFT of one")
     args = parser.parse_args()
     if args.quick:
         args.requests = 10

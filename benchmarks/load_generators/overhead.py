@@ -62,7 +62,8 @@ def start(bench: Bench, peer: Peer, args: argparse.Namespace) -> Row:
 
 def opened(bench: Bench, peer: Peer, args: argparse.Namespace, rate: float, small: Row) -> Row:
     """An open loop, its cost that beyond the small run's."""
-    load = Load(round(rate * args.seconds), args.tokens, rate_per_s=rate)
+    seconds = min(args.seconds, max(1, args.most // rate))
+    load = Load(round(rate * seconds), args.tokens, rate_per_s=rate)
     found = run(bench, peer, load, Answers(args.tokens))
     more = found.served - small["served"]
     came = [entry[0] for entry in found.stamps]
@@ -143,11 +144,12 @@ def measure(bench: Bench, args: argparse.Namespace) -> tuple[list[Row], list[Row
 def main() -> None:
     """Measures and reports."""
     parser = options(__doc__)
-    parser.add_argument("--requests", type=int, default=2000, help="closed loop, and thrice that")
+    parser.add_argument("--requests", type=int, default=1500, help="closed loop, and thrice that")
     parser.add_argument("--users", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 200, 500, 1000])
-    parser.add_argument("--seconds", type=float, default=8, help="of an open loop, whole")
+    parser.add_argument("--seconds", type=int, default=6, help="of an open loop")
+    parser.add_argument("--most", type=int, default=3000, help="requests of an open loop, about")
     parser.add_argument("--repeats", type=int, default=3, help="of the small run")
     args = parser.parse_args()
     if args.quick:
@@ -156,7 +158,7 @@ def main() -> None:
         shut, wide = measure(found, args)
     text = (
         f"## Closed loop of {args.users} users, {args.tokens} tokens streamed\n\n"
-        f"{table(_COST, shut)}\n\n## Open loop, even gaps, {args.seconds:g} s\n\n{table(_LATE, wide)}"
+        f"{table(_COST, shut)}\n\n## Open loop, even gaps, {args.seconds} s or {args.most:,} requests\n\n{table(_LATE, wide)}"
     )
     report(args, "Overhead and lateness", text, {"closed": shut, "open": wide})
 

@@ -4,6 +4,7 @@ Every one is used by its own command line and left at its defaults but for the l
 and what needs a network. All ask `/v1/completions` for a stream.
 """
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 from interface import Job, Request, Told
+
+from accelbench.harness.errors import TrialError
 
 MODEL = "tiny"
 """The name of the model that the null server serves."""
@@ -50,8 +53,14 @@ class Accelbench:
         ]
 
     def read(self, job: Job, output: str) -> Told:
-        """Quantiles as it prints them, requests from the trace of the bundle."""
+        """Quantiles as it prints them, requests from the trace of the bundle.
+
+        Raises:
+            TrialError: The trial failed, so that there is no trace.
+        """
         cell = json.loads(output)["cells"][0]
+        if cell["status"] == "failed":
+            raise TrialError(cell["reasons"][0]["detail"], where=self.name)
         names = {"itl": "itl.gap", "ttft": "ttft.service", "e2e": "e2e.service"}
         names |= {"due_ttft": "ttft.response", "due_e2e": "e2e.response"}
         found = cell["measurements"]
@@ -81,7 +90,7 @@ def _traced(trace: Path) -> list[Request]:
 
 
 def _gaps(at: Sequence[float], unit: float) -> list[float]:
-    return [(later - sooner) * unit for sooner, later in zip(at, at[1:], strict=False)]
+    return [(later - sooner) * unit for sooner, later in itertools.pairwise(at)]
 
 
 @dataclass(frozen=True)

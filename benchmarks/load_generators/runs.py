@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 from interface import Job, Load, Peer, Told
 from peers import KINDS, MODEL, Accelbench
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from accelbench.harness.errors import AccelbenchError, TrialError
 from accelbench.harness.foreign import foreign
@@ -132,7 +131,8 @@ def bench(args: argparse.Namespace) -> Iterator[Bench]:
         folder = Path(temporary if args.keep is None else args.keep).absolute()
         tokenizer = folder / "tokenizer"
         tokenizer.mkdir(parents=True, exist_ok=True)
-        _make_tokenizer(tokenizer)
+        if len(peers) > 1:
+            _make_tokenizer(tokenizer)
         yield Bench(peers, args.server_cpu, args.client_cpu, args.limit, folder, tokenizer)
 
 
@@ -161,7 +161,7 @@ def attempt(told: str, doing: Callable[[], Mapping[str, Any]]) -> dict[str, Any]
         return dict(doing())
     except AccelbenchError as error:
         print(f"{told}: {error}", file=sys.stderr, flush=True)
-        return {"error": str(error)}
+        return {"error": f"{told}: {error}"}
 
 
 def table(columns: Mapping[str, Callable[[Mapping[str, Any]], str]], rows: Any) -> str:
@@ -249,6 +249,14 @@ def _calibrations(bench: Bench) -> int:
 
 def _make_tokenizer(folder: Path) -> None:
     """A small byte-level BPE in which the null server's " word" is one token."""
+    from tokenizers import (  # noqa: PLC0415  (peers alone need it)
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        trainers,
+    )
+
     tokenizer: Any = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -20,6 +20,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
+from accelbench.harness.errors import ConfigError
 from accelbench.harness.load.http.null_server import NullServer
 from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
@@ -75,10 +76,14 @@ class Calibration:
 
     @property
     def error_s(self) -> float:
-        """The largest p99; infinite where a request failed, as the server never refuses one."""
+        """The largest p99; infinite where a request failed, as the server never refuses one.
+
+        Answers of one token have no gaps to be wrong about.
+        """
         if self.failed:
             return math.inf
-        return max(self.ttft_error_s[1], self.itl_error_s[1], self.e2e_error_s[1])
+        gaps = self.itl_error_s[1] if self.tokens > 1 else 0.0
+        return max(self.ttft_error_s[1], gaps, self.e2e_error_s[1])
 
     def document(self) -> dict[str, Plain]:
         """As plain data; null stands for what is infinite because nothing came back."""
@@ -242,12 +247,17 @@ def _code() -> str:
 def _known(place: Path) -> Calibration | None:
     try:
         return decode(Calibration, json.loads(place.read_bytes()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, ConfigError):
         return None
 
 
 def _keep(place: Path, found: Calibration) -> None:
-    """Keeps a result for the next run; a cache that cannot be written costs only time."""
+    """Keeps a result for the next run; a cache that cannot be written costs only time.
+
+    One of which something failed is not kept: the next run tries again.
+    """
+    if not math.isfinite(found.error_s):
+        return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_suffix(f".{os.getpid()}")

@@ -70,6 +70,14 @@ def test_a_cache_that_is_broken_or_cannot_be_written_costs_only_time(driven, tmp
     assert len(driven) == 3
 
 
+def test_a_calibration_in_which_something_failed_is_not_kept(driven, tmp_path, monkeypatch):
+    """The next run tries again, also where an older version had kept it."""
+    monkeypatch.setattr(calibration, "measured", lambda *_: replace(FOUND, failed=3))
+    assert calibrate(TARGET, 100.0, 16).error_s == math.inf
+    assert not list(tmp_path.rglob("*.json"))
+    assert not driven
+
+
 def test_the_cache_keeps_no_secret(driven, tmp_path):
     """Neither address nor key of the server that was loaded."""
     calibrate(TARGET, 100.0, 16)
@@ -82,6 +90,8 @@ def test_the_error_is_the_largest_p99_and_a_failure_is_infinite():
     """Of the time to first token, the gaps and the end-to-end time."""
     assert FOUND.error_s == 5e-4
     assert replace(FOUND, failed=1).error_s == math.inf
+    one_token = replace(FOUND, tokens=1, itl_error_s=(math.inf, math.inf))
+    assert one_token.error_s == 5e-4
 
 
 def test_what_is_infinite_is_null_in_the_document():
