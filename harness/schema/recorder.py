@@ -90,6 +90,17 @@ class Recorder:
         """The measurement was from then to then, found out afterwards."""
         self._start_ns, self._end_ns = start_ns, end_ns
 
+    @property
+    def window_ns(self) -> tuple[int, int]:
+        """The measurement window.
+
+        Raises:
+            TrialError: It was never opened or never closed.
+        """
+        if self._start_ns is None or self._end_ns is None:
+            raise TrialError("the engine ended without opening and closing the window")
+        return self._start_ns, self._end_ns
+
     def request(
         self,
         id: str,  # noqa: A002  (the column's published name)
@@ -201,13 +212,11 @@ class Recorder:
         Raises:
             TrialError: The window was never opened or never closed.
         """
-        if self._start_ns is None or self._end_ns is None:
-            raise TrialError("the engine ended without opening and closing the window")
         head = TraceHead(
             schema="accelbench.trace/1",
             clock=self.clock.name,
             evidence=evidence,
-            window_ns=(self._start_ns, self._end_ns),
+            window_ns=self.window_ns,
             utc_anchor=utc_anchor,
             target=self._target,
             meters=dict(self._meters),

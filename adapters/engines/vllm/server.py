@@ -191,9 +191,8 @@ class VllmServerSession:
         watch = Watch(lambda: tell(f"{self._url}/metrics"), self._adapter.watch_s)
         with watch:
             asked = serve(self._adapter.target(self._url), self._builder, work, recorder)
-        window = recorder.freeze("measured").head.window_ns
         caching = caches_prefixes(self._adapter, self._told)
-        record(watch.readings, (window[0], window[1]), recorder, caching=caching)
+        record(watch.readings, recorder.window_ns, recorder, caching=caching)
         layout = self._builder.kv(self._adapter.kv_element_bytes())
         if layout is not None:
             recorder.kv(

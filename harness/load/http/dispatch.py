@@ -287,7 +287,7 @@ class Dispatcher:
         deadlines = self._deadlines
         while deadlines and (deadlines[0][1].over or deadlines[0][0] <= now):
             _, live, connection = deadlines.popleft()
-            if connection.live is live:
+            if connection.live is live and not live.over:
                 self._drop(connection)
                 self._end(live, now, "timeout", "")
         waiting, self._backlog = self._backlog, deque()

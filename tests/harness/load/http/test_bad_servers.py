@@ -85,3 +85,10 @@ def test_an_idle_connection_that_the_server_closed_costs_a_new_one_and_no_reques
     with misbehaving("close_after_answer") as url:
         (part,) = load(url, plan(20))
     assert set(part.replies["status"].to_pylist()) == {"ok"}
+
+
+def test_a_connection_that_was_given_up_is_not_given_up_twice(load):
+    """After a malformed answer the loop goes on; the descriptor may be another connection's."""
+    with misbehaving("bad_chunk_size") as url:
+        (part,) = load(url, plan(30, due_s=[0.02 * k for k in range(30)]), timeout_s=0.1)
+    assert part.replies["status"].to_pylist() == ["failed"] * 30
