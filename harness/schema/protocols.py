@@ -115,6 +115,9 @@ class WorkloadBuilder(Protocol):
             element_bytes: Size of an element, bytes.
         """
 
+    def count(self, text: str) -> int | None:
+        """Tokens of an answer by the model's own tokenizer; None where none is known."""
+
     def export(self, folder: Path) -> Path:
         """Where the model lies as a Hugging Face folder, tokenizer and all (task "generate").
 

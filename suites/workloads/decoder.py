@@ -151,6 +151,10 @@ class Decoder:
 
         return network.kv_layout(config, element_bytes)
 
+    def count(self, text: str) -> int | None:
+        """Tokens of a text, by the tokenizer of the weights; characters where these are random."""
+        return _codec(pretrained.find(self.path) if self.path is not None else None).count(text)
+
     def export(self, folder: Path) -> Path:
         """The model as a Hugging Face folder, from which `model` and `prompts` do not differ.
 

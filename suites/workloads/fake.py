@@ -63,6 +63,10 @@ class FakeWorkload:
         """There is no attention, so nothing is kept."""
         return None
 
+    def count(self, text: str) -> int | None:  # noqa: ARG002  (there is no tokenizer)
+        """None: it has no tokenizer."""
+        return None
+
     def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
         """Refuses.
 

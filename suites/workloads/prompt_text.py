@@ -42,6 +42,10 @@ class Codec:
     decode: Callable[[Sequence[int]], str]
     plain: Sequence[int]
 
+    def count(self, text: str) -> int:
+        """Tokens of a text, without what the tokenizer puts around it."""
+        return len(self.encode(text)) - len(self.encode(""))
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -109,6 +109,11 @@ class Served:
         """Nothing: only the server knows it."""
         return None
 
+    def count(self, text: str) -> int | None:
+        """Tokens of a text by the tokenizer, where one was named."""
+        codec = _codec(self.tokenizer)
+        return None if codec is None else codec.count(text)
+
     def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
         """Refuses.
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.http.calibration import calibrate
 from accelbench.harness.load.http.connection import stamps_arrivals
+from accelbench.harness.load.http.events import shares
 from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
 from accelbench.harness.load.schedule.plan import LoadPlan, plan_load
@@ -51,6 +53,7 @@ def serve(
 
     loads = send(target, plan, until_ns, news)
     rows = _rows(plan, loads)
+    _count(builder, rows)
     ordered = _in_turn(plan, rows)
     _part_at_edges(plan, ordered)
     window = _window(plan, loads, ordered)
@@ -59,7 +62,7 @@ def serve(
     if plan.arrivals is not None:
         recorder.arrivals(plan.arrivals)
     _record_requests(plan, rows, window[1], recorder)
-    _record_arrivals(plan, loads, recorder)
+    _record_arrivals(plan, loads, rows, recorder)
     _record_generator(loads, window, recorder)
     inside = ordered[plan.warmup : plan.warmup + plan.requests]
     _calibrate(target, inside, window, work.artifacts, recorder)
@@ -95,6 +98,14 @@ def _rows(plan: LoadPlan, loads: Sequence[Sent]) -> list[dict[str, Any]]:
         }
         for number in range(len(plan.prompts))
     ]
+
+
+def _count(builder: WorkloadBuilder, rows: Sequence[dict[str, Any]]) -> None:
+    """Counts the tokens of answers of which the server told no number, over the whole text."""
+    for row in rows:
+        if row["status"] == "ok" and row["output_tokens"] is None:
+            row["output_tokens"] = builder.count(row["text"])
+            row["counted"] = row["output_tokens"] is not None
 
 
 def _planned_ns(plan: LoadPlan, start_ns: int, number: int) -> int | None:
@@ -171,10 +182,27 @@ def _record_requests(
         )
 
 
-def _record_arrivals(plan: LoadPlan, loads: Sequence[Sent], recorder: Recorder) -> None:
-    for load in loads:
-        columns = (load.arrivals.column(name).to_pylist() for name in load.arrivals.column_names)
-        for number, at_ns, count, kind in zip(*columns, strict=True):
+def _record_arrivals(
+    plan: LoadPlan, loads: Sequence[Sent], rows: Sequence[Mapping[str, Any]], recorder: Recorder
+) -> None:
+    """Each arrival; what we counted ourselves is laid on the arrivals of its request."""
+    arrivals = [
+        arrival
+        for load in loads
+        for arrival in zip(
+            *(load.arrivals.column(name).to_pylist() for name in load.arrivals.column_names),
+            strict=True,
+        )
+    ]
+    times = Counter(number for number, *_ in arrivals)
+    laid = {
+        row["number"]: iter(shares(row["output_tokens"], times[row["number"]]))
+        for row in rows
+        if row.get("counted") and times[row["number"]]
+    }
+    for number, at_ns, told, kind in arrivals:
+        count = next(laid[number]) if number in laid else told
+        if count != 0:
             recorder.token(plan.prompts[number].id, at_ns, count, kind)
 
 
@@ -241,8 +269,11 @@ def _generator(target: Target, loads: Sequence[Sent]) -> Plain:
 def _counting(rows: Sequence[Mapping[str, Any]]) -> Plain:
     """Where the counts of tokens come from."""
     ok = [row for row in rows if row["status"] == "ok"]
+    counted = sum(bool(row.get("counted")) for row in ok)
     return {
-        "source": "usage as the server tells it",
+        "source": "usage as the server tells it; where it tells none, the tokenizer over the whole"
+        " text",
+        "by_tokenizer": counted,
         "uncounted": sum(row["output_tokens"] is None for row in ok),
         "spread": sum(row["spread"] for row in ok),
         "convention": "where a request has more tokens than arrivals, its tokens are laid on them"

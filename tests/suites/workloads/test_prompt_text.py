@@ -251,3 +251,10 @@ def test_facts_tell_real_from_random_and_exact_from_about():
     assert rough["lengths"]["counted"].startswith("about")
     assert rough["sharing"] == "none"
     assert "sha256" not in rough
+
+
+def test_an_answer_is_counted_without_what_a_tokenizer_puts_around_it():
+    """A mark of the beginning is none of its tokens."""
+    marked = Codec(lambda text: [0, *map(ord, text)], lambda _ids: "", range(256))
+    assert marked.count("word") == 4
+    assert marked.count("") == 0

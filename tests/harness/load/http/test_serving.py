@@ -144,6 +144,18 @@ def test_a_server_without_usage_leaves_tokens_uncounted(trial):
     assert trace.table("tokens")["count"].null_count > 0
 
 
+def test_a_tokenizer_counts_what_the_server_does_not(trial, monkeypatch):
+    """Over the whole text of an answer, laid on its arrivals."""
+    monkeypatch.setattr(Served, "count", lambda _self, text: len(text.split()) + 1)
+    with misbehaving("no_usage") as url:
+        trace, facts = trial(url, SingleStream("single_stream", 3))
+    assert facts["counting"]["uncounted"] == 0
+    assert facts["counting"]["by_tokenizer"] == 3
+    assert [row["output_tokens"] for row in rows(trace)][3:] == [5] * 3
+    counts = [row["count"] for row in trace.table("tokens").to_pylist() if row["id"] == "4"]
+    assert counts == [1, 1, 1, 2]
+
+
 def test_news_of_a_running_load_is_told(trial):
     """What was planned, sent and ended, while it runs."""
     told = []
