@@ -148,9 +148,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 200, 500, 1000])
-    parser.add_argument("--seconds", type=int, default=6, help="of an open loop")
-    parser.add_argument("--most", type=int, default=3000, help="requests of an open loop, about")
-    parser.add_argument("--repeats", type=int, default=3, help="of the small run")
+    parser.add_argument("--seconds", type=int, default=5, help="of an open loop")
+    parser.add_argument("--most", type=int, default=2500, help="requests of an open loop, about")
+    parser.add_argument("--repeats", type=int, default=2, help="of the small run")
     args = parser.parse_args()
     if args.quick:
         args.requests, args.rates, args.seconds, args.repeats = 200, [50, 200], 2, 1

@@ -42,6 +42,8 @@ def main() -> int:
         code, wall_s = _run(args.command, args.limit)
         _reap(time.monotonic() + _LINGER_S)
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         killed = _kill()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = {
@@ -57,12 +59,12 @@ def main() -> int:
 def _run(command: list[str], limit_s: float) -> tuple[int | None, float]:
     """The exit code, None where the limit came first, and how long it took."""
     began = time.monotonic()
-    with subprocess.Popen(command, start_new_session=True) as process:
-        try:
-            code = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = None
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        code = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = None
     return code, time.monotonic() - began
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,7 @@ def bench(args: argparse.Namespace) -> Iterator[Bench]:
         if name not in KINDS or not python:
             sys.exit(f"--peer {told}: use NAME=PYTHON with one of {', '.join(KINDS)}")
         peers.append(KINDS[name](Path(python).absolute()))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="load-generators-") as temporary:
         folder = Path(temporary if args.keep is None else args.keep).absolute()
         tokenizer = folder / "tokenizer"
@@ -206,11 +208,13 @@ def _run(bench: Bench, peer: Peer, load: Load, answers: Answers) -> Run:
         before = sum(process.cpu_times()[:2])
         _start(bench, peer, job, told, output)
         busy_s = sum(process.cpu_times()[:2]) - before
-    with foreign("reading what it tells", where=peer.name):
+    said = f"it said: {_last_line(output.with_suffix('.err'))}"
+    with foreign("starting it", where=peer.name, remedy=said):
         tree = json.loads(told.read_text())
     if tree["code"] is None:
         raise TrialError(f"it took longer than {bench.limit_s:g} s", where=peer.name)
-    with foreign(f"reading its results (exit code {tree['code']})", where=peer.name):
+    doing = f"reading its results (exit code {tree['code']})"
+    with foreign(doing, where=peer.name, remedy=said):
         found = peer.read(job, output.read_text())
         stamps = sorted(entry for entry in json.loads(log.read_text()) if len(entry) > 1)
     if not stamps or not found.requests:
@@ -230,16 +234,25 @@ def _start(bench: Bench, peer: Peer, job: Job, told: Path, output: Path) -> None
         *("--limit", str(bench.limit_s), "--out", str(told), "--", *peer.command(job)),
     ]
     with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
-        subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=job.folder,
             env={**environment, **peer.environment},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            check=False,
         )
+        try:
+            process.wait()
+        finally:
+            process.terminate()
+            process.wait()
     time.sleep(0.2)  # the server sees the last connections close
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
 
 def _calibrations(bench: Bench) -> int:
