@@ -146,7 +146,7 @@ def measured(target: Target, rate_per_s: float, tokens: int) -> Calibration:
         slo=None,
         facts={},
     )
-    with NullServer(tokens=tokens) as server:
+    with NullServer(tokens=tokens, cpu=_elsewhere(target)) as server:
         local = replace(
             target,
             url=server.url,
@@ -158,6 +158,28 @@ def measured(target: Target, rate_per_s: float, tokens: int) -> Calibration:
         )
         (sent,) = send(local, plan, time.perf_counter_ns() + _LIMIT_NS, lambda _: None)
     return _judged(sent, target, rate_per_s, tokens)
+
+
+def _elsewhere(target: Target) -> int | None:
+    """A logical processor that the dispatchers are not bound to, for the null server.
+
+    Bound to theirs, by us or with us by whoever started us, it would be measured with them. None
+    where they are bound to none, or there is no other that we may use.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    ours = os.sched_getaffinity(0)
+    taken = set(target.cpus) if target.cpus else ours
+    for cpu in range(os.cpu_count() or 1):
+        if cpu in taken:
+            continue
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except OSError:  # the group that we are in may not use it
+            continue
+        os.sched_setaffinity(0, ours)
+        return cpu
+    return None
 
 
 def errors(sent: Sent) -> dict[str, Numbers]:

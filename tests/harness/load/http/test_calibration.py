@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 
 import pytest
@@ -100,6 +101,21 @@ def test_what_is_infinite_is_null_in_the_document():
     assert told["ttft_error_s"] == [None, None]
     assert told["itl_error_s"] == [1e-5, 2e-4]
     json.dumps(told, allow_nan=False)
+
+
+def test_the_null_server_keeps_off_the_processors_of_the_dispatchers():
+    """Whether they are bound by us or by whoever started us."""
+    ours = os.sched_getaffinity(0)
+    every = {*range(os.cpu_count())}
+    try:
+        os.sched_setaffinity(0, {min(ours)})
+        assert calibration._elsewhere(TARGET) in (every - {min(ours)} or {None})
+        assert os.sched_getaffinity(0) == {min(ours)}
+        bound = replace(TARGET, cpus=(max(ours),))
+        assert calibration._elsewhere(bound) in (every - {max(ours)} or {None})
+    finally:
+        os.sched_setaffinity(0, ours)
+    assert calibration._elsewhere(replace(TARGET, cpus=tuple(every))) is None
 
 
 def test_a_calibration_is_measured_against_stamps_of_the_server():
