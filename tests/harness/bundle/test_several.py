@@ -103,6 +103,15 @@ def test_cells_that_differ_in_batch_size_alone_have_a_batching_efficiency() -> N
     assert values(found["batch.efficiency"])["batch.efficiency.8"] == pytest.approx(0.5)
 
 
+def test_batches_of_generated_tokens_are_as_efficient_as_their_tokens_are_fast() -> None:
+    """Where samples are not counted, tokens a second are the throughput."""
+    found = derived(
+        (cell("g1", batch=1), trials(cell("g1", batch=1), **{"tp.system": 100.0})),
+        (cell("g8", batch=8), trials(cell("g8", batch=8), **{"tp.system": 400.0})),
+    )
+    assert values(found["batch.efficiency"])["batch.efficiency.8"] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("option", ["threads", "devices"])
 def test_cells_that_differ_in_a_counted_option_alone_are_strong_scaling(option: str) -> None:
     """The same work on more; one that differs in more than that stays out."""
