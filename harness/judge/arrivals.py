@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelbench.harness.metrics.observation import Numbers
+from accelbench.harness.statistics.counts import bins_for, dispersion
 
 FEWEST = 100
 """Arrivals below which their process is not judged."""
 
 SLACK = 0.1
 """Share of the schedule's mean gap by which two gaps may differ and still count as equal."""
-
-_PER_BIN = 10
-_FEWEST_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -63,28 +61,15 @@ def fidelity(due: Numbers, sent: Numbers) -> Fidelity | None:
     lag = float(np.median((sent - due)[was_sent]))
     scheduled, realised = np.sort(due), np.sort(sent[was_sent] - lag)
     gaps, sent_gaps = np.diff(scheduled), np.diff(realised)
-    edges = _edges(scheduled)
+    edges = bins_for(scheduled)
     span = float(np.ptp(realised))
     return Fidelity(
         rate=sent_gaps.size / span * float(np.ptp(scheduled)) / gaps.size if span else np.inf,
-        dispersion=(1 + _dispersion(realised, edges)) / (1 + _dispersion(scheduled, edges)),
+        dispersion=(1 + dispersion(realised, edges)) / (1 + dispersion(scheduled, edges)),
         cv=_variation(sent_gaps),
         scheduled_cv=_variation(gaps),
         ks=_distance(gaps, sent_gaps, SLACK * float(gaps.mean())),
     )
-
-
-def _edges(scheduled: Numbers) -> Numbers:
-    """Bins of equal width over the schedule, half a mean gap wider at each end."""
-    bins = max(_FEWEST_BINS, scheduled.size // _PER_BIN)
-    half = float(np.ptp(scheduled)) / (scheduled.size - 1) / 2
-    return np.linspace(scheduled[0] - half, scheduled[-1] + half, bins + 1)
-
-
-def _dispersion(at: Numbers, edges: Numbers) -> float:
-    """Index of dispersion of counts; what lies outside counts in the first or last bin."""
-    counts, _ = np.histogram(np.clip(at, edges[0], edges[-1]), edges)
-    return float(counts.var(ddof=1) / counts.mean())
 
 
 def _variation(gaps: Numbers) -> float:

@@ -17,6 +17,7 @@ from typing import Literal
 
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.engines import Demand, DemandOf, GenerationEngine
+from accelbench.harness.load.phases import Served, record_phases
 from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.schema.plain import Plain
@@ -163,29 +164,17 @@ def _record_requests(plan: LoadPlan, batch: _Batch, recorder: Recorder) -> None:
 def _record_phases(
     plan: LoadPlan, batch: _Batch, window: Window, demand: DemandOf | None, recorder: Recorder
 ) -> None:
-    """Prefill and decode of each member; of what was done before the window, the time alone."""
+    """Prefill and decode of each member."""
     done_ns = batch.done_ns()
     for k, turn in enumerate(batch.turns):
         prompt, done = plan.prompts[turn.number], done_ns[turn.number]
-        if turn.number < plan.warmup and batch.began_ns < window[0]:
-            until = min(done, window[0])
-            recorder.phase("generate", "warmup", batch.began_ns, until, request=prompt.id)
-        if done < window[0]:
-            continue
-        shares = _demanded(demand, batch, k, len(prompt.tokens)) if demand else (None, None)
-        for name, start, end, share in (
-            ("prefill", batch.began_ns, batch.prefilled_ns, shares[0]),
-            ("decode", batch.prefilled_ns, done, shares[1]),
-        ):
-            recorder.phase(
-                name,
-                name,
-                start,
-                end,
-                request=prompt.id,
-                flops=share.flops if share else None,
-                moved=share.moved if share else None,
-            )
+        counts = demand if done >= window[0] else None
+        prefill, decode = (
+            _demanded(counts, batch, k, len(prompt.tokens)) if counts else (None, None)
+        )
+        warms_up = turn.number < plan.warmup
+        served = Served(prompt.id, warms_up, batch.began_ns, batch.prefilled_ns, done)
+        record_phases(served, prefill, decode, window, recorder)
 
 
 def _demanded(demand: DemandOf, batch: _Batch, member: int, size: int) -> tuple[Demand, Demand]:

@@ -5,13 +5,14 @@ stamped. What the plan means, and what counts as sent, is the same as for static
 that became due while a step ran counts as sent when it was due.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.batching import garbage_waits
 from accelbench.harness.load.engines import Demand, DemandOf
+from accelbench.harness.load.phases import Served, record_phases
 from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.schema.plain import Plain
@@ -201,31 +202,19 @@ def _record_phases(
     demand: DemandOf | None,
     recorder: Recorder,
 ) -> None:
-    """Prefill and decode of a request; of what was done before the window, the time alone."""
+    """Prefill and decode of a request, where the engine tells when they were."""
     began, prefilled = answer.ended.queue_exit_ns, answer.ended.prefill_end_ns
     if began is None or prefilled is None:
         return
     prompt, done = plan.prompts[answer.turn.number], answer.done_ns
-    if answer.turn.number < plan.warmup and began < window[0]:
-        until = min(done, window[0])
-        recorder.phase("generate", "warmup", began, until, request=prompt.id)
-    if done < window[0]:
-        return
-    shares = _demanded(demand, answer, len(prompt.tokens)) if demand else {}
-    for name, start, end in (("prefill", began, prefilled), ("decode", prefilled, done)):
-        share = shares.get(name)
-        recorder.phase(
-            name,
-            name,
-            start,
-            end,
-            request=prompt.id,
-            flops=share.flops if share else None,
-            moved=share.moved if share else None,
-        )
+    counts = demand if done >= window[0] else None
+    prefill, decode = _demanded(counts, answer, len(prompt.tokens)) if counts else (None, None)
+    warms_up = answer.turn.number < plan.warmup
+    served = Served(prompt.id, warms_up, began, prefilled, done)
+    record_phases(served, prefill, decode, window, recorder)
 
 
-def _demanded(demand: DemandOf, answer: Answer, size: int) -> Mapping[str, Demand]:
+def _demanded(demand: DemandOf, answer: Answer, size: int) -> tuple[Demand, Demand]:
     """What a request's prefill and decode ask for.
 
     Prompt tokens found in the prefix cache are not computed again. What a step moves once, such
@@ -242,7 +231,7 @@ def _demanded(demand: DemandOf, answer: Answer, size: int) -> Mapping[str, Deman
     # A step that brings several tokens, by speculation, moves the rest once for all of them.
     once = sum(count - 1 / together for _, count, together in later)
     spared_later = demand.shared("decode", context=size) * once
-    return {
-        "prefill": Demand(prefill.flops, prefill.moved - spared),
-        "decode": Demand(decode.flops, decode.moved - spared_later),
-    }
+    return (
+        Demand(prefill.flops, prefill.moved - spared),
+        Demand(decode.flops, decode.moved - spared_later),
+    )

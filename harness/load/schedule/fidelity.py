@@ -12,13 +12,12 @@ from accelbench.harness.load.schedule.formats import Recording
 from accelbench.harness.schema.arrivals import Replay
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
+from accelbench.harness.statistics.counts import bins_for, dispersion
 
 _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Section: TypeAlias = tuple[Mapping[str, Plain], str]
 """Facts, and why some that a reader may look for are not among them; empty if none are missing."""
 
-_PER_BIN = 10
-_FEWEST_BINS = 10
 _NO_TOKENS = "the prompts have no token ids, as no tokenizer is known"
 
 
@@ -89,7 +88,7 @@ def _timing(
     if at_s.size < 3 or not np.ptp(at_s) or not np.ptp(due_s):  # noqa: PLR2004  (two gaps)
         why = "fewer than three requests, or all at one instant"
         return {"stamps": _stamps(recording, at_s, process), "rate": ({}, why), "gaps": ({}, why)}
-    bins = max(_FEWEST_BINS, at_s.size // _PER_BIN)
+    bins, replayed_bins = bins_for(at_s), bins_for(due_s)
     rate: Mapping[str, Plain] = {
         "speed": process.speed,
         "recorded_per_s": _rate(at_s),
@@ -98,9 +97,9 @@ def _timing(
     gaps: Mapping[str, Plain] = {
         "recorded_cv": _variation(at_s),
         "replayed_cv": _variation(due_s),
-        "bins": bins,
-        "recorded_dispersion": _dispersion(at_s, bins),
-        "replayed_dispersion": _dispersion(due_s, bins),
+        "bins": bins.size - 1,
+        "recorded_dispersion": dispersion(at_s, bins),
+        "replayed_dispersion": dispersion(due_s, replayed_bins),
     }
     return {"rate": (rate, ""), "stamps": _stamps(recording, at_s, process), "gaps": (gaps, "")}
 
@@ -130,17 +129,6 @@ def _variation(at_s: _Numbers) -> float:
     """Coefficient of variation of the gaps."""
     gaps = np.diff(at_s)
     return float(gaps.std() / gaps.mean())
-
-
-def _dispersion(at_s: _Numbers, bins: int) -> float:
-    """Index of dispersion of counts, variance over mean: 1 for Poisson arrivals.
-
-    The bins are equal, and reach half a mean gap beyond the first and the last arrival (Cox and
-    Lewis, The Statistical Analysis of Series of Events, section 4.5).
-    """
-    half = float(np.ptp(at_s)) / (at_s.size - 1) / 2
-    counts, _ = np.histogram(at_s, bins, (float(at_s[0]) - half, float(at_s[-1]) + half))
-    return float(counts.var(ddof=1) / counts.mean())
 
 
 def _lengths(recorded: Sequence[int | None], replayed: Sequence[int] | None) -> _Section:

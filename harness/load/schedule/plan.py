@@ -26,12 +26,11 @@ from accelbench.harness.schema.scenario import (
     SingleStream,
 )
 from accelbench.harness.schema.trace import Arrivals, ServiceLevel
+from accelbench.harness.statistics.counts import bins_for, dispersion
 from accelbench.harness.units import NS_PER_S
 
 _Times: TypeAlias = npt.NDArray[np.float64]
 
-_PER_BIN = 10
-_FEWEST_BINS = 10
 _FEWEST_GAPS = 2
 
 
@@ -237,8 +236,7 @@ def _schedule(due_s: _Times, inside: _Times) -> dict[str, Plain]:
 
     The digest is over 64-bit little-endian integers: the nanoseconds from the first instant to
     each. A trace has them as differences of `due_ns`, so that it can be held against the record.
-    Counts are of equal bins that reach half a mean gap beyond the window (Cox and Lewis, The
-    Statistical Analysis of Series of Events, section 4.5); their dispersion is variance over mean.
+    Counts and their dispersion are those of `accelbench.harness.statistics.counts`.
     """
     ns = np.rint(due_s * NS_PER_S).astype("<i8")
     gaps, length_s = np.diff(inside), float(inside[-1] - inside[0])
@@ -247,13 +245,11 @@ def _schedule(due_s: _Times, inside: _Times) -> dict[str, Plain]:
         "window_s": length_s,
     }
     if gaps.size >= _FEWEST_GAPS and length_s > 0:
-        half = length_s / gaps.size / 2
-        bins = max(_FEWEST_BINS, inside.size // _PER_BIN)
-        counts, _ = np.histogram(inside, bins, (inside[0] - half, inside[-1] + half))
+        bins = bins_for(inside)
         told |= {
             "rate_per_s": gaps.size / length_s,
             "gap_cv": float(gaps.std() / gaps.mean()),
-            "bins": bins,
-            "dispersion": float(counts.var(ddof=1) / counts.mean()),
+            "bins": bins.size - 1,
+            "dispersion": dispersion(inside, bins),
         }
     return told
