@@ -83,7 +83,7 @@ def compose_cells(name: str, wanted: Sequence[WantedCell], overrides: Sequence[s
                 continue
             config, applied = _composed(cell, asked)
             used |= applied
-            cells.append(cell_of(cell.name, config, cell.weights_from))
+            cells.append(cell_of(cell, config))
     for override in asked:
         if override.text not in used:
             raise ConfigError(
@@ -123,7 +123,7 @@ def preset(group: str, name: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", plain)
 
 
-def cell_of(name: str, config: Mapping[str, Any], weights_from: str | None) -> Cell:
+def cell_of(wanted: WantedCell, config: Mapping[str, Any]) -> Cell:
     """The frozen cell of a composed configuration.
 
     In a configuration the options of a chosen part stand beside its name, so that a user can
@@ -132,11 +132,13 @@ def cell_of(name: str, config: Mapping[str, Any], weights_from: str | None) -> C
     Raises:
         ConfigError: A key, value or type is wrong.
     """
-    plain = dict(config)
+    name, plain = wanted.name, dict(config)
     for group in ("adapter", "probe", "tracker", "executor"):
         plain[group] = _apart(Choice, plain[group], f"{name}.{group}")
     plain["workload"] = _apart(Workload, plain["workload"], f"{name}.workload")
-    return decode(Cell, {"name": name, "weights_from": weights_from, **plain}, name)
+    beside = {"cell": wanted.beside} if wanted.beside else None
+    told = {"name": name, "weights_from": wanted.weights_from, "beside": beside}
+    return decode(Cell, {**told, **plain}, name)
 
 
 def _apart(kind: Hashable, flat: Any, where: str) -> dict[str, Any]:

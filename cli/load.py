@@ -48,7 +48,7 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "workload.prompt_tokens": args.prompt_tokens,
         "workload.output_tokens": args.max_tokens,
         "workload.words": args.words,
-        "workload.tokenizer": args.tokenizer,
+        "workload.tokenizer": {"path": args.tokenizer} if args.tokenizer else None,
         "rules.seed": args.seed,
         "rules.warmup": args.warmup,
         "scenario.requests": args.requests,

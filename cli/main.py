@@ -169,7 +169,9 @@ def _plan_and_compare(verbs: _Verbs) -> None:
     compare.add_argument("base", metavar="A", help="folder of the base bundle")
     compare.add_argument("new", metavar="B", help="folder of the new bundle")
     compare.add_argument(
-        "--factor", choices=("platform", "software", "config"), help="what is meant to differ"
+        "--factor",
+        choices=("platform", "software", "config", "neighbour"),
+        help="what is meant to differ",
     )
     compare.add_argument(
         "--metric",

@@ -23,6 +23,7 @@ class CellEntry:
         sweep: Lists of values by dotted key or group; every combination is a cell.
         weights_from: The cell whose trained weights it uses.
         only_with: By group, the presets with which it makes sense; with others it is left out.
+        beside: The cell that works all the while as its neighbour; of a swept one the full name.
     """
 
     choose: Mapping[str, str] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class CellEntry:
     sweep: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
     weights_from: str | None = None
     only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class WantedCell:
         set: Values by dotted key.
         weights_from: As in the entry.
         only_with: As in the entry.
+        beside: As in the entry.
     """
 
     name: str
@@ -64,6 +67,7 @@ class WantedCell:
     set: Mapping[str, Plain]
     weights_from: str | None
     only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beside: str | None = None
 
 
 def suite_names() -> list[str]:
@@ -108,6 +112,7 @@ def wanted_cells(suite: Suite) -> Iterator[WantedCell]:
                 set={**entry.set, **keys},
                 weights_from=entry.weights_from,
                 only_with=entry.only_with,
+                beside=entry.beside,
             )
 
 

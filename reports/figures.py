@@ -7,6 +7,7 @@ from accelbench.harness.errors import BundleError
 from accelbench.reports import (
     figure_energy,
     figure_latency,
+    figure_over_time,
     figure_roofline,
     figure_throughput,
     figure_tokens,
@@ -21,6 +22,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "batching": "Batching efficiency over the batch size",
         "latency": "Distribution of service times in a single stream",
         "tokens": "Tokens over time: prefill and decode",
+        "over_time": "Throughput, memory, and use of keys and values over a long trial",
         "training": "Quality over the time of training",
         "energy": "Energy per inference or token, by how it is known",
         "roofline": "Rooflines of the platforms and the cells under them",
@@ -33,6 +35,7 @@ _DRAW: Mapping[str, Callable[[Sequence[Shown]], Drawing]] = {
     "batching": figure_throughput.draw_batching,
     "latency": figure_latency.draw,
     "tokens": figure_tokens.draw,
+    "over_time": figure_over_time.draw,
     "training": figure_training.draw,
     "energy": figure_energy.draw,
     "roofline": figure_roofline.draw,

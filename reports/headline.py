@@ -18,6 +18,8 @@ _BY_SCENARIO: Mapping[str, Sequence[str]] = {
     "open_loop": ("load.offered", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
     "sustainable": ("sustainable.load", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
 }
+_OF_CLASSES = (".ttft.response.p99", ".tpot.mean", ".tp.system")
+"""What is shown of each class of a mix."""
 _TOKENS = ("ttft.response.p50", "ttft.response.p99", "tpot.p50", "itl.gap.p99")
 _SERVED = (*_TOKENS, "e2e.response.p99", "tp.system", "goodput.requests", "slo.attainment", _ENERGY)
 _GENERATING: Mapping[str, Sequence[str]] = {
@@ -36,6 +38,7 @@ def headline(cell: CellSummary) -> dict[str, Measurement]:
     A serving load has one line for each thing that a reader must not take alone: the load, both
     ends of the wait for a first token, the time per token and its stalls, the whole, throughput,
     and where there is a service level how much of it met that. Other cells have at most four.
+    A mix has three more for each of its classes, and what a change of class costs where that shows.
     Those without a value are left out, but for the first: its absence is the news.
     """
     names = (_GENERATING if generates(cell) else _BY_SCENARIO).get(cell.scenario, ())
@@ -43,6 +46,11 @@ def headline(cell: CellSummary) -> dict[str, Measurement]:
         name: cell.measurements[name]
         for pattern in names
         for name in _matching(pattern, cell.measurements)
+    }
+    found |= {
+        name: measurement
+        for name, measurement in cell.measurements.items()
+        if name == "class.switch.ttft" or (name.startswith("class.") and name.endswith(_OF_CLASSES))
     }
     first = names[0] if names else None
     return {

@@ -31,7 +31,7 @@ from accelbench.harness.schema.protocols import (
 )
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
-from accelbench.harness.schema.scenario import MultiStream, Scenario, TrainToTarget
+from accelbench.harness.schema.scenario import MultiStream, Offline, Scenario, TrainToTarget
 from accelbench.harness.schema.trace import Meter
 from accelbench.harness.simulation.elapse import Elapse
 from accelbench.harness.simulation.engine import share_inside, unsupported
@@ -278,6 +278,8 @@ def _warmup(task: str, work: Work) -> int:
         return 0
     if task == "generate" and isinstance(scenario, MultiStream):
         return count * scenario.streams
+    if task == "generate" and isinstance(scenario, Offline):
+        return count * scenario.batch_size
     return count
 
 

@@ -119,7 +119,7 @@ class Vllm:
         if load.cap is not None:
             metrics += ",e2el_including_client_queue"
         return [
-            *(str(self.python), "-c", _VLLM_MAIN, "--backend", "openai"),
+            *(str(self.python), "-c", VLLM_MAIN, "--backend", "openai"),
             *("--base-url", job.url, "--endpoint", "/v1/completions", "--model", MODEL),
             *("--tokenizer", str(job.tokenizer), "--dataset-name", "random", "--seed", "0"),
             *("--random-input-len", str(PROMPT_TOKENS), "--random-output-len", str(load.tokens)),
@@ -150,7 +150,7 @@ class Vllm:
         return Told(quantiles, requests, due_name)
 
 
-_VLLM_MAIN = (
+VLLM_MAIN = (
     "import argparse; from vllm.benchmarks.serve import add_cli_args, main; "
     "parser = argparse.ArgumentParser(); add_cli_args(parser); main(parser.parse_args())"
 )

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,34 @@ class Run:
         """Requests over the time from the first's coming to the last token, at the server."""
         last = max(stamps[-1] for stamps in self.stamps)
         return self.served / (last - self.stamps[0][0]) * 1e9
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command of a tool that has ended.
+
+    Attributes:
+        output: What it printed.
+        said: The last line of its complaints.
+        code: Its exit code.
+        cpu_s: Processor time of all its processes.
+        wall_s: How long it took.
+    """
+
+    output: str
+    said: str
+    code: int
+    cpu_s: float
+    wall_s: float
+
+    def reading(self, name: str) -> AbstractContextManager[None]:
+        """Turns what goes wrong in reading its results into an error that tells what it said.
+
+        Args:
+            name: Of the tool.
+        """
+        doing = f"reading its results (exit code {self.code})"
+        return foreign(doing, where=name, remedy=f"it said: {self.said}")
 
 
 def options(doc: str | None) -> argparse.ArgumentParser:
@@ -199,55 +227,71 @@ def report(args: argparse.Namespace, title: str, text: str, rows: Any) -> None:
 
 
 def _run(bench: Bench, peer: Peer, load: Load, answers: Answers) -> Run:
-    folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}-", dir=bench.folder))
-    log, told = folder.with_suffix(".log"), folder.with_suffix(".tree")
-    output = folder.with_suffix(".out")
+    folder = new_folder(bench, peer.name)
+    log = folder.with_suffix(".log")
     with NullServer(**vars(answers), cpu=bench.server_cpu, model=MODEL, log=str(log)) as server:
         job = Job(server.url, load, bench.tokenizer, folder)
         process = psutil.Process(server.pid)
         before = sum(process.cpu_times()[:2])
-        _start(bench, peer, job, told, output)
+        ended = finish(bench, peer.name, peer.command(job), peer.environment, folder)
+        time.sleep(0.2)  # the server sees the last connections close
         busy_s = sum(process.cpu_times()[:2]) - before
-    said = f"it said: {_last_line(output.with_suffix('.err'))}"
-    with foreign("starting it", where=peer.name, remedy=said):
-        tree = json.loads(told.read_text())
-    if tree["code"] is None:
-        raise TrialError(f"it took longer than {bench.limit_s:g} s", where=peer.name)
-    doing = f"reading its results (exit code {tree['code']})"
-    with foreign(doing, where=peer.name, remedy=said):
-        found = peer.read(job, output.read_text())
+    with ended.reading(peer.name):
+        found = peer.read(job, ended.output)
         stamps = sorted(entry for entry in json.loads(log.read_text()) if len(entry) > 1)
     if not stamps or not found.requests:
         raise TrialError("no request was answered", where=peer.name)
     length_s = (max(entry[-1] for entry in stamps) - stamps[0][0]) * 1e-9
-    return Run(found, stamps, tree["cpu_s"], tree["wall_s"], busy_s / length_s, None)
+    return Run(found, stamps, ended.cpu_s, ended.wall_s, busy_s / length_s, None)
 
 
-def _start(bench: Bench, peer: Peer, job: Job, told: Path, output: Path) -> None:
-    """Runs the command of a peer to its end."""
-    cache = str(bench.folder / "cache")
-    environment = (
-        {**os.environ, "XDG_CACHE_HOME": cache} if peer.name == "accelbench" else os.environ
-    )
-    command = [
+def new_folder(bench: Bench, name: str) -> Path:
+    """An empty folder for what a run of a tool writes."""
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=bench.folder))
+
+
+def finish(
+    bench: Bench, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> Ended:
+    """Runs the command of a tool to its end, on the processor of the load generators.
+
+    Args:
+        bench: What all runs share.
+        name: Of the tool.
+        command: What to run.
+        environment: Variables that it needs.
+        folder: Where it is started; what it prints lies beside.
+
+    Raises:
+        TrialError: It took longer than the limit.
+        ForeignError: It could not be started.
+    """
+    told, output, err = (folder.with_suffix(end) for end in (".tree", ".out", ".err"))
+    own = {"XDG_CACHE_HOME": str(bench.folder / "cache")} if name == "accelbench" else {}
+    line = [
         *(sys.executable, str(_TREE), "--cpu", str(bench.client_cpu)),
-        *("--limit", str(bench.limit_s), "--out", str(told), "--", *peer.command(job)),
+        *("--limit", str(bench.limit_s), "--out", str(told), "--", *command),
     ]
-    with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
+    with output.open("wb") as out, err.open("wb") as errors:
         process = subprocess.Popen(
-            command,
-            cwd=job.folder,
-            env={**environment, **peer.environment},
+            line,
+            cwd=folder,
+            env={**os.environ, **own, **environment},
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=err,
+            stderr=errors,
         )
         try:
             process.wait()
         finally:
             process.terminate()
             process.wait()
-    time.sleep(0.2)  # the server sees the last connections close
+    said = _last_line(err)
+    with foreign("starting it", where=name, remedy=f"it said: {said}"):
+        tree = json.loads(told.read_text())
+    if tree["code"] is None:
+        raise TrialError(f"it took longer than {bench.limit_s:g} s", where=name)
+    return Ended(output.read_text(), said, tree["code"], tree["cpu_s"], tree["wall_s"])
 
 
 def _last_line(file: Path) -> str:

@@ -17,13 +17,14 @@ from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.record import Record
 from accelbench.harness.statistics.comparison import Comparison
 
-Factor: TypeAlias = Literal["platform", "software", "config"]
+Factor: TypeAlias = Literal["platform", "software", "config", "neighbour"]
 
 _MEANT: Mapping[Factor | None, tuple[str, ...]] = {
     None: (),
     "config": ("adapter", "rules"),
     "software": ("adapter",),
     "platform": ("adapter", "platform", "probe"),
+    "neighbour": ("beside",),
 }
 """Parts of a cell that may differ, by what is meant to differ."""
 
@@ -92,9 +93,9 @@ def _pair(
     factor: Factor | None,
     lists: Sequence[Mapping[str, CellChecklist]],
 ) -> Comparison:
-    sides = [(side.campaign.cells.get(cell), _trials(side, cell)) for side in (base, new)]
+    sides = [(_asked(side, cell), _trials(side, cell)) for side in (base, new)]
     for name, (asked, _) in zip(("base", "new"), sides, strict=True):
-        if asked is None:
+        if not asked:
             return _incomparable(f"the {name} bundle has no cell of this name")
     other = next(_differences(sides[0][0], sides[1][0], factor), None)
     if other:
@@ -109,17 +110,34 @@ def _pair(
     return found if gate.verdict == "comparable" else _incomparable(gate.reason)
 
 
+def _asked(bundle: Bundle, cell: str) -> tuple[Cell, ...]:
+    """The cell and, where it has one, the neighbour that worked beside it; none if not there."""
+    cells = bundle.campaign.cells
+    found = cells.get(cell)
+    its = cells.get(found.beside.cell) if found and found.beside else None
+    return tuple(one for one in (found, its) if one is not None)
+
+
 def _trials(bundle: Bundle, cell: str) -> list[Record]:
     return [record for record in bundle.records if record.cell == cell]
 
 
-def _differences(base: Cell | None, new: Cell | None, factor: Factor | None) -> Iterator[str]:
-    """Parts of the cell that differ and were not meant to."""
-    for part in ("workload", "scenario", "rules", "adapter", "platform", "probe"):
-        if getattr(base, part) != getattr(new, part) and part not in _MEANT[factor]:
-            meant = [name for name, parts in _MEANT.items() if name and part in parts]
-            ways = f"; if that is what is compared, say --factor {' or '.join(meant)}"
-            yield f"the cells differ in their {part}{ways if meant else ''}"
+def _differences(base: Sequence[Cell], new: Sequence[Cell], factor: Factor | None) -> Iterator[str]:
+    """Parts of the cell, and of its neighbour, that differ and were not meant to."""
+    if [cell.name for cell in base] != [cell.name for cell in new] and factor != "neighbour":
+        yield f"the cells were not measured beside the same neighbour{_ways('beside')}"
+    for whose, one, other in zip(("cells", "neighbours"), base, new, strict=False):
+        if whose == "neighbours" and factor == "neighbour":
+            return
+        for part in ("workload", "scenario", "rules", "adapter", "platform", "probe"):
+            if getattr(one, part) != getattr(other, part) and part not in _MEANT[factor]:
+                yield f"the {whose} differ in their {part}{_ways(part)}"
+
+
+def _ways(part: str) -> str:
+    """The factors that free a part of a cell, in words."""
+    meant = [name for name, parts in _MEANT.items() if name and part in parts]
+    return f"; if that is what is compared, say --factor {' or '.join(meant)}" if meant else ""
 
 
 def _confounding(base: Bundle, new: Bundle, factor: Factor | None) -> Iterator[str]:

@@ -37,7 +37,7 @@ def sweeps(
 def key_of(cell: Cell, adapter: Choice, *more: object) -> str:
     """What cells of a sweep share: all but name and scenario, and what is given beside it."""
     shared = (cell.workload, cell.rules, adapter, cell.platform, cell.probe, *more)
-    return digest([[encode(part) for part in shared], cell.weights_from])
+    return digest([[encode(part) for part in shared], cell.weights_from, encode(cell.beside)])
 
 
 def by_cell(records: Sequence[Record]) -> dict[str, list[Record]]:

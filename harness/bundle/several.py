@@ -104,7 +104,7 @@ def at_quality(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
     """Quality, speed and energy over settings of one workload, where two or more have a quality.
 
     Settings are told apart by adapter, its options, platform and the workload's options;
-    evidence classes are not mixed. The rate of an open loop is its schedule's and says nothing for
+    evidence classes are not mixed, nor are neighbours. The rate of an open loop is its schedule's and says nothing for
     a setting.
     """
     groups: dict[str, dict[str, list[Record]]] = {}
@@ -112,7 +112,7 @@ def at_quality(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
         cell = cells[record.cell]
         if cell.scenario.kind in INFERENCES and cell.scenario.kind in PACE:
             one = [cell.workload.name, cell.workload.builder, encode(cell.workload.gate)]
-            key = digest([*one, cell.scenario.kind, record.evidence])
+            key = digest([*one, cell.scenario.kind, record.evidence, encode(cell.beside)])
             groups.setdefault(key, {}).setdefault(record.cell, []).append(record)
     found = (_at_quality(cells, group) for group in groups.values())
     return tuple(item for item in found if item is not None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from accelbench.harness.bundle.campaign_file import Campaign, read_campaign
 from accelbench.harness.bundle.groups import together
+from accelbench.harness.bundle.interferences import interferences
 from accelbench.harness.bundle.layout import MANIFEST
 from accelbench.harness.bundle.load_curves import by_rate, curves, searched
 from accelbench.harness.bundle.manifest import read_manifest
@@ -17,6 +18,7 @@ from accelbench.harness.bundle.several import (
     strong,
     weak,
 )
+from accelbench.harness.bundle.slowdowns import slowdowns
 from accelbench.harness.errors import BundleError
 from accelbench.harness.metrics.curve import SUSTAINABLE
 from accelbench.harness.metrics.derived import Derived
@@ -105,7 +107,7 @@ def read_bundle(path: Path) -> Bundle:
 
 def derive(campaign: Campaign, records: Sequence[Record]) -> tuple[Derived, ...]:
     """What rests on several records of a campaign, or on a record and what was declared."""
-    kinds = (batching, strong, weak, curves, at_quality, costs)
+    kinds = (batching, strong, weak, curves, slowdowns, interferences, at_quality, costs)
     return tuple(found for kind in kinds for found in kind(campaign.cells, records))
 
 

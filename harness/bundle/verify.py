@@ -1,7 +1,7 @@
 """Checks a bundle: every hash, every record's place, and every number from the raw traces."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,10 +27,12 @@ from accelbench.harness.bundle.trace_files import read_trace
 from accelbench.harness.errors import AccelbenchError, BundleError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.judge.assess import assess
+from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.plain import canonical, pretty
 from accelbench.harness.schema.record import Record
+from accelbench.harness.schema.scenario import Sustainable
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,17 @@ def _schema_problems(bundle: Bundle) -> Iterator[Problem]:
         elif record.cell_hash != campaign.cell_hashes.get(record.cell):
             yield Problem(where, "belongs to another cell hash than the campaign's")
     for name, cell in campaign.cells.items():
-        for repeat in range(cell.rules.trials):
+        for repeat in range(_trials(cell, places)):
             if f"{name}/{repeat}" not in places:
                 yield Problem(f"{RECORDS}/{name}/{repeat}", "a trial of the campaign is missing")
+
+
+def _trials(cell: Cell, places: Collection[str]) -> int:
+    """How many trials a cell must have at least; a search has as many as it took, without a gap."""
+    if not isinstance(cell.scenario, Sustainable):
+        return cell.rules.trials
+    found = (place.rpartition("/") for place in places)
+    return 1 + max((int(repeat) for name, _, repeat in found if name == cell.name), default=0)
 
 
 class _Recomputed:

@@ -14,16 +14,12 @@ def memory_facts(roots: Roots) -> dict[str, Fact]:
     Args:
         roots: Where the file system begins.
     """
-
-    def amount(key: str) -> Fact:
-        return file_fact(roots, _INFO, lambda text: _bytes(_field(text, key)))
-
     return {
-        "memory.total_bytes": amount("MemTotal"),
-        "memory.available_bytes": amount("MemAvailable"),
-        "memory.swap_total_bytes": amount("SwapTotal"),
-        "memory.swap_free_bytes": amount("SwapFree"),
-        "memory.huge_page_bytes": amount("Hugepagesize"),
+        "memory.total_bytes": _amount(roots, "MemTotal"),
+        "memory.available_bytes": available_bytes(roots),
+        "memory.swap_total_bytes": _amount(roots, "SwapTotal"),
+        "memory.swap_free_bytes": _amount(roots, "SwapFree"),
+        "memory.huge_page_bytes": _amount(roots, "Hugepagesize"),
         "memory.huge_pages": file_fact(
             roots, _INFO, lambda text: int(_field(text, "HugePages_Total"))
         ),
@@ -32,6 +28,19 @@ def memory_facts(roots: Roots) -> dict[str, Fact]:
         "memory.swappiness": file_fact(roots, "/proc/sys/vm/swappiness", int),
         "memory.overcommit": file_fact(roots, "/proc/sys/vm/overcommit_memory", int),
     }
+
+
+def available_bytes(roots: Roots) -> Fact:
+    """What the machine could still give away without swapping, bytes.
+
+    Args:
+        roots: Where the file system begins.
+    """
+    return _amount(roots, "MemAvailable")
+
+
+def _amount(roots: Roots, key: str) -> Fact:
+    return file_fact(roots, _INFO, lambda text: _bytes(_field(text, key)))
 
 
 def _field(text: str, key: str) -> str:

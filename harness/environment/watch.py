@@ -114,6 +114,19 @@ def tree_cpu_seconds(pid: int) -> float | None:
     return total_s if processes else None
 
 
+def work_cpu_seconds(pid: int, servers: Sequence[int]) -> float | None:
+    """Processor seconds of a process's tree, and of the trees of servers outside it.
+
+    Args:
+        pid: The process.
+        servers: Processes that work for it, whoever started them.
+    """
+    own = {process.pid for process in _tree(pid)}
+    trees = [pid, *(server for server in servers if server not in own)]
+    told = [seconds for one in trees if (seconds := tree_cpu_seconds(one)) is not None]
+    return sum(told) if told else None
+
+
 def tree_involuntary_switches(pid: int, roots: Roots = LINUX) -> int | None:
     """How often the threads of a process and its children had to yield their processor.
 
@@ -174,7 +187,7 @@ def moment(engine: int, roots: Roots = LINUX, servers: Sequence[int] = ()) -> Mo
         at_s=time.monotonic(),
         utc_offset_s=_utc_offset_s(),
         cpu=cpu_times(roots),
-        own_s=_own_seconds(servers),
+        own_s=work_cpu_seconds(os.getpid(), servers),
         engine_s=tree_cpu_seconds(engine),
         switches=tree_involuntary_switches(engine, roots),
         waited_s=_waited_s(engine, roots),
@@ -224,14 +237,6 @@ def tree_pressure(pid: int, resource: str = "cpu", roots: Roots = LINUX) -> Fact
         return parse_pressure(roots.text(f"{groups_with(roots, '', name, pid)[0]}/{name}"))
 
     return take(f"{MOUNT}/<group>/{resource}.pressure", read)
-
-
-def _own_seconds(servers: Sequence[int]) -> float | None:
-    """Processor seconds of this process's tree, and of the trees of servers outside it."""
-    own = {process.pid for process in _tree(os.getpid())}
-    trees = [os.getpid(), *(pid for pid in servers if pid not in own)]
-    told = [seconds for pid in trees if (seconds := tree_cpu_seconds(pid)) is not None]
-    return sum(told) if told else None
 
 
 def _kernel_times(stat: str) -> tuple[float, float, float]:

@@ -40,14 +40,22 @@ def throttled(case: Case) -> str | None:
 
 
 def foreign_load(case: Case) -> str | None:
-    """What others took of the machine; a figure that was not recorded is not judged."""
+    """What others took of the machine; a figure that was not recorded is not judged.
+
+    Beside a stated neighbour an engine waits for its processor and has to yield it: that is what
+    was asked for, and is not judged. The neighbour is no stranger to the other two figures.
+    """
     limits = case.limits
-    figures = (
+    taken = (
         (case.worst("cpu.foreign_share"), limits.foreign_cpu_share, _SHARE, _OTHERS),
         (case.worst("cpu.steal_share"), limits.steal_share, _SHARE, _STOLEN),
+    )
+    waited = (
         (case.worst("cpu.pressure_share"), limits.pressure_share, _SHARE, _WAITED),
         (_switches_per_s(case), limits.switches_per_s, "{:.3g}", _SWITCHED),
     )
+    beside = case.worst("neighbour.time") is not None
+    figures = taken if beside else (*taken, *waited)
     told = [
         f"{words.format(how.format(value))} (at most {how.format(limit)})"
         for value, limit, how, words in figures

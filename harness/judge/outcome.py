@@ -1,9 +1,11 @@
 """Validity of what came out: counts that can be true, enough of them, steady, and good enough."""
 
+import math
 from collections.abc import Sequence
 
 from accelbench.harness.judge.case import Case
 from accelbench.harness.metrics.applies import serves
+from accelbench.harness.metrics.classes import class_names, of_class, tells_classes
 from accelbench.harness.metrics.registry import definition_of
 from accelbench.harness.metrics.steadiness import quarter_change, service_series, steadiness
 from accelbench.harness.statistics.steady_state import Segment
@@ -76,17 +78,49 @@ def target_not_met(case: Case) -> str | None:
 
 
 def too_few_samples(case: Case) -> str | None:
-    """Completed requests against the fewest, and metrics without the interval they claim."""
+    """Requests and length of the window against the least, and claimed intervals that are not."""
     count, needed = int(case.seen.requests.finished.sum()), case.limits.samples
     if count < needed:
         return (
             f"{count} requests were completed in the window, at least {needed} are asked for:"
             " ask for more requests"
         )
+    if short := _too_short(case):
+        return short
+    if unseen := _unseen_classes(case):
+        return unseen
     lacking = [told for name in case.rules.claims if (told := _without_interval(case, name))]
     if not lacking:
         return None
     return f"{'; '.join(lacking)}: ask for more requests, or claim less"
+
+
+def _too_short(case: Case) -> str | None:
+    """A window shorter than the rules ask for, with the requests that fill it at this rate."""
+    length_s, least_s = case.seen.length_s, case.limits.duration_s
+    due = int(case.seen.requests.due_inside.sum())
+    if length_s >= least_s or not serves(case.seen):
+        return None
+    detail = f"the window lasts {length_s:.4g} s, at least {least_s:g} s are asked for"
+    if not (due and length_s):
+        return f"{detail}: ask for more requests"
+    needed = math.ceil(due * least_s / length_s)
+    return (
+        f"{detail}: ask for about {needed} requests or batches instead of {due}, by the rate seen"
+    )
+
+
+def _unseen_classes(case: Case) -> str | None:
+    """Classes of a mix of which no request that was due in the window was completed."""
+    seen = case.seen
+    classes = class_names(seen) if tells_classes(seen) else ()
+    unseen = [name for name in classes if not of_class(seen, name).requests.completed.any()]
+    if not unseen:
+        return None
+    return (
+        f"no request of class {', '.join(unseen)} was completed in the window:"
+        " ask for more requests, or for larger shares"
+    )
 
 
 def _without_interval(case: Case, name: str) -> str | None:

@@ -3,10 +3,13 @@
 What came out (`outcome`):
 
 `arithmetic`           more FLOP/s than the roofline allows: something was counted wrongly
+`early_stopping`       a latency limit is not met at the confidence of MLPerf's early stopping,
+                       or requests are too few for the percentile that a stream reports
 `quality_below_gate`   the model's quality is below the gate, or was not evaluated
 `requests_failed`      a request that was due in the window is not ok, or was never sent
 `target_not_met`       no evaluation of a training trial met its target
-`too_few_samples`      fewer requests were completed than the rules ask for, or too few for an
+`too_few_samples`      fewer requests were completed than the rules ask for, the window is shorter,
+                       none of a class of a mix was completed, or requests are too few for an
                        interval that the rules claim
 `unsteady`             the service time for each unit of work has no steady state from the first
                        request to the last (training steps are not checked, as their window holds
@@ -32,7 +35,8 @@ The machine (`machine`) and its meters (`meters`):
 `clock_step`           the time of day was set during the trial
 `energy_window_short`  the window holds too few periods of the meter
 `foreign_load`         others used the machine: their CPU time, a hypervisor's steal, tasks that
-                       waited for a processor, switches that the engine did not want
+                       waited for a processor, switches that the engine did not want; of these the
+                       first two alone beside a stated neighbour, which is none of the others
 `probe_lost`           a declared meter gave no reading, or left out part of the window
 `throttled`            a clock was held back, or fell
 
@@ -45,6 +49,7 @@ from typing import Literal
 
 from accelbench.harness.judge import generator, machine, meters, outcome, tokens
 from accelbench.harness.judge.case import Case
+from accelbench.harness.judge.early_stopping import early_stopping
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.schema.cell import Gate
 from accelbench.harness.schema.measurement import Measurement
@@ -56,6 +61,7 @@ Check = Callable[[Case], str | None]
 _OF_WORK: Mapping[str, Check] = {
     "arithmetic": outcome.arithmetic,
     "cache_contrary": tokens.cache_contrary,
+    "early_stopping": early_stopping,
     "output_length_off": tokens.output_length_off,
     "quality_below_gate": outcome.quality_below_gate,
     "requests_failed": outcome.requests_failed,

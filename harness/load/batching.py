@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from accelbench.harness.load.agreement import record_tokens
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.engines import Demand, DemandOf, GenerationEngine
 from accelbench.harness.load.phases import Served, record_phases
@@ -39,12 +40,14 @@ class _Batch:
         began_ns: When it left the queue.
         prefilled_ns: When all prompts were in the cache.
         steps: When the tokens of each step could be read, and of which members they were.
+        ids: The tokens of each step, one for every member; None where the engine has none.
     """
 
     turns: Sequence[Turn]
     began_ns: int
     prefilled_ns: int
     steps: Sequence[tuple[int, Sequence[int]]]
+    ids: Sequence[Sequence[int]] | None
 
     def done_ns(self) -> dict[int, int]:
         """When the last token of each request was out, by its place in the plan."""
@@ -54,9 +57,21 @@ class _Batch:
         """Tokens of each request, by its place in the plan."""
         return Counter(self.turns[k].number for _, members in self.steps for k in members)
 
+    def answers(self, plan: LoadPlan) -> dict[int, Sequence[int]]:
+        """The token ids of each answer, by its place in the plan; none without ids."""
+        return {
+            turn.number: [step[k] for step in self.ids[: plan.prompts[turn.number].output_tokens]]
+            for k, turn in enumerate(self.turns)
+            if self.ids is not None
+        }
+
 
 def serve(
-    engine: GenerationEngine, plan: LoadPlan, demand: DemandOf | None, recorder: Recorder
+    engine: GenerationEngine,
+    plan: LoadPlan,
+    demand: DemandOf | None,
+    recorder: Recorder,
+    scored_by: WorkloadBuilder | None = None,
 ) -> tuple[dict[str, Plain], Window]:
     """Runs a plan and records it: a row a request, a row a token, phases of prefill and decode.
 
@@ -68,6 +83,7 @@ def serve(
         plan: The load.
         demand: Source of FLOPs and bytes, or None where they are unknown.
         recorder: Takes the events.
+        scored_by: The workload that the answers are held against; None where they are not.
 
     Returns:
         What came of batches and lengths in the window, for the facts of the trial; the window.
@@ -90,6 +106,9 @@ def serve(
         _record_requests(plan, batch, recorder)
         _record_phases(plan, batch, window, demand, recorder)
     _record_padding(plan, batches, window, recorder)
+    if scored_by is not None:
+        answers = {place: ids for one in batches for place, ids in one.answers(plan).items()}
+        record_tokens(scored_by, plan, answers, recorder)
     return _facts(plan, batches), window
 
 
@@ -126,12 +145,12 @@ def _generated(
 ) -> _Batch:
     prefilled: list[int] = []
     steps: list[tuple[int, Sequence[int]]] = []
-    engine.generate_batch(
+    ids = engine.generate_batch(
         [plan.prompts[turn.number] for turn in turns],
         lambda: prefilled.append(now()),
         lambda members: steps.append((now(), members)),
     )
-    return _Batch(turns, began_ns, prefilled[0], steps)
+    return _Batch(turns, began_ns, prefilled[0], steps, ids)
 
 
 def _window(plan: LoadPlan, batches: Sequence[_Batch]) -> Window:
@@ -155,6 +174,7 @@ def _record_requests(plan: LoadPlan, batch: _Batch, recorder: Recorder) -> None:
             queue_exit_ns=batch.began_ns,
             prefill_end_ns=batch.prefilled_ns,
             query=str(turn.number // plan.group) if plan.group > 1 else None,
+            request_class=prompt.request_class,
         )
     for at_ns, members in batch.steps:
         for k in members:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol
 
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
@@ -63,7 +64,7 @@ class GenerationEngine(Protocol):
         prompts: Sequence[Prompt],
         prefilled: Callable[[], None],
         tokens: Callable[[Sequence[int]], None],
-    ) -> None:
+    ) -> Sequence[Sequence[int]] | None:
         """Generates `output_tokens` tokens for each prompt; returns when the longest is done.
 
         Args:
@@ -71,6 +72,10 @@ class GenerationEngine(Protocol):
             prefilled: Called once, when all prompts are in the cache.
             tokens: Called at each step, when its tokens can be read, with the places in
                 `prompts` of those that got one; it keeps what it is given.
+
+        Returns:
+            The token ids of each step, one for every prompt, also for those that are done; None
+            where there are no ids, as on a simulated machine.
         """
 
     def wait_until_ns(self, at_ns: int) -> None:
@@ -98,6 +103,46 @@ def sleep_until_ns(at_ns: int) -> None:
         pass
 
 
+class StepDemand:
+    """Demand of a decode step by its context, exact, and from few graphs where it is affine.
+
+    With each token of context a step reads more, or as much where a window is full: what it asks
+    for is concave in the context. A concave function that meets its chord at one place in between
+    is that chord, so that three graphs show all contexts between the outer two. Where a place lies
+    off the chord, every context has a graph of its own.
+
+    Args:
+        at: Demand at a context, from its graph; keeps what it has found.
+    """
+
+    def __init__(self, at: Callable[[int], Demand]) -> None:
+        self._at = at
+        self._ends: tuple[int, int] | None = None
+        self._affine: bool | None = None
+
+    def __call__(self, context: int) -> Demand:
+        """Demand of one step at this context."""
+        low, high = self._ends or (context, context)
+        if self._affine and low <= context <= high:
+            return self._chord(context)
+        if self._affine is not False:
+            known = sorted({low, context, high})
+            self._ends = known[0], known[-1]
+            if len(known) == 3:  # noqa: PLR2004  (two ends, and a place in between)
+                self._affine = self._chord(known[1]) == self._at(known[1])
+        return self._at(context)
+
+    def _chord(self, context: int) -> Demand:
+        assert self._ends is not None
+        low, high = self._ends
+        first, last, share = self._at(low), self._at(high), Fraction(context - low, high - low)
+
+        def between(a: float, b: float) -> float:
+            return float(Fraction(a) + (Fraction(b) - Fraction(a)) * share)
+
+        return Demand(between(first.flops, last.flops), between(first.moved, last.moved))
+
+
 class DemandOf:
     """Demand of a workload's phases, from its operator graph, each graph made once.
 
@@ -113,9 +158,19 @@ class DemandOf:
         self._builder = builder
         self.element_bytes = ELEMENT_BYTES[precision]
         self._known: dict[tuple[str, int, int, int], Demand] = {}
+        self._steps: dict[int, StepDemand] = {}
 
     def call(self, phase: str, batch: int = 1, tokens: int = 1, context: int = 0) -> Demand:
         """Demand of one call."""
+        if phase == "decode" and tokens == 1:
+            if batch not in self._steps:
+                self._steps[batch] = StepDemand(
+                    lambda context: self._lowered("decode", batch, 1, context)
+                )
+            return self._steps[batch](context)
+        return self._lowered(phase, batch, tokens, context)
+
+    def _lowered(self, phase: str, batch: int, tokens: int, context: int) -> Demand:
         key = (phase, batch, tokens, context)
         if key not in self._known:
             graph = self._builder.lower(phase, batch, tokens, context)

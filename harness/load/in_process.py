@@ -96,14 +96,17 @@ def drive(
         plan = plan_load(scenario, builder, warmup, work.seed)
         if demand is not None:
             recorder.kv(builder.kv(demand.element_bytes))
-        told, window = serve(cast("GenerationEngine", engine), plan, demand, recorder)
+        scored_by = builder if work.rules.accuracy == "all" else None
+        told, window = serve(cast("GenerationEngine", engine), plan, demand, recorder, scored_by)
         return Driven({**plan.facts, **told}, window)
     if samples is None or not isinstance(scenario, Offline | SingleStream | MultiStream):
         raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that {builder.task}s")
     if not isinstance(scenario, Offline):
         recorder.service_level(scenario.slo)
     batches = Batches.of(scenario, warmup)
-    window = infer_batches(cast("InferenceEngine", engine), samples, batches, demand, recorder)
+    whole = work.rules.accuracy == "all"
+    inferring = cast("InferenceEngine", engine)
+    window = infer_batches(inferring, samples, batches, demand, recorder, whole=whole)
     return Driven(asked(scenario, builder.task, warmup), window)
 
 
@@ -138,6 +141,10 @@ class Batches:
         """The first sample of each batch of the window."""
         return [number * self.size % samples for number in range(self.count)]
 
+    def left_out(self, samples: int) -> list[int]:
+        """The first sample of each further batch that it takes to have asked all samples once."""
+        return [number * self.size for number in range(self.count, -(-samples // self.size))]
+
     def indices(self, start: int, samples: int) -> list[int]:
         """All samples of the batch that begins at `start`."""
         return [(start + k) % samples for k in range(self.size)]
@@ -149,11 +156,14 @@ def infer_batches(
     batches: Batches,
     demand: DemandOf | None,
     recorder: Recorder,
+    *,
+    whole: bool = False,
 ) -> tuple[int, int]:
     """Batches of samples, a row each in `requests`; returns the window.
 
     Offline, all are due when the window opens; in streams the next is due when the one before
-    is done, so that the time of a row is that of its query.
+    is done, so that the time of a row is that of its query. With `whole`, what the window left out
+    of the samples is asked after it, so that quality rests on all of them.
     """
     starts = batches.starts(samples.count)
     ready = {
@@ -186,15 +196,30 @@ def infer_batches(
         flops=call.flops * batches.count if call else None,
         moved=call.moved * batches.count if call else None,
     )
+    answered = list(zip(starts, answers, strict=False))
+    if whole:
+        answered += _left_out(engine, samples, batches, recorder)
     quality = samples.score(
-        [
-            (batches.indices(start, samples.count), answer)
-            for start, answer in zip(starts, answers, strict=False)
-        ]
+        [(batches.indices(start, samples.count), answer) for start, answer in answered]
     )
     if quality is not None:
         recorder.evaluation(quality.metric, quality.split, quality.value, quality.n)
     return opened, ended
+
+
+def _left_out(
+    engine: InferenceEngine, samples: Samples, batches: Batches, recorder: Recorder
+) -> list[tuple[int, Any]]:
+    """The first sample of each batch that the window left out, and its answer."""
+    starts = batches.left_out(samples.count)
+    began = recorder.now_ns()
+    answers = [
+        engine.infer(engine.prepare(samples.batch(batches.indices(start, samples.count))))
+        for start in starts
+    ]
+    if starts:
+        recorder.phase("accuracy", "other", began, recorder.now_ns())
+    return list(zip(starts, answers, strict=True))
 
 
 def train_to_target(

@@ -112,6 +112,23 @@ def trial_values(name: str, records: Sequence[Record], where: str) -> tuple[floa
     return values
 
 
+def trial_ratio(
+    above: tuple[str, Sequence[Record], str], below: tuple[str, Sequence[Record], str]
+) -> Outcome:
+    """The mean of a measurement over one set of trials over that of another.
+
+    Args:
+        above: Measurement, valid trials and what they are of, as `trial_values` takes them.
+        below: The same of the other set.
+    """
+    top, bottom = trial_values(*above), trial_values(*below)
+    if isinstance(top, Absent):
+        return top
+    if isinstance(bottom, Absent):
+        return bottom
+    return ratio_of_means(top, bottom)
+
+
 def _together(
     name: str, trials: Sequence[Mapping[str, Measurement]], pilot: int | None
 ) -> Measurement:

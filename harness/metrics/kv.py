@@ -17,7 +17,7 @@ from accelbench.harness.metrics.kv_layout import (
 )
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
-from accelbench.harness.metrics.tallies import mean_gauge, tells
+from accelbench.harness.metrics.tallies import mean_gauge, tells, total
 from accelbench.harness.schema.trace import KvLayout
 
 _IN_FLIGHT = "from when it left the queue (or was sent) to when it was done"
@@ -29,6 +29,10 @@ def _has_layout(seen: Observation) -> bool:
 
 def _serves_with_layout(seen: Observation) -> bool:
     return _has_layout(seen) and serves(seen)
+
+
+def _may_run_out(seen: Observation) -> bool:
+    return serves(seen) and (_has_layout(seen) or tells("kv.capacity")(seen))
 
 
 @metric(
@@ -114,6 +118,29 @@ def total_bytes(seen: Observation) -> Outcome:
 def sequences(seen: Observation) -> Outcome:
     """Peak concurrency."""
     return _peak(seen, np.ones_like(seen.requests.due))
+
+
+@metric(
+    "kv.capacity.sequences",
+    unit="1",
+    summary="Sequences of this load whose keys and values fit at one time: more of them wait.",
+    formula="counter kv.capacity, added over scopes / mean over completed requests due in"
+    " the window of L_in + L_out, in whole blocks and no more than a sliding window keeps where a"
+    " layout tells them; each at its final length, nothing shared by a prefix cache",
+    source="section 6.2; section 3.6.5",
+    better="higher",
+    applies=_may_run_out,
+)
+def capacity_sequences(seen: Observation) -> Outcome:
+    """The concurrency at which memory for keys and values runs out."""
+    room = total(seen, "kv.capacity")
+    if isinstance(room, Absent):
+        return Absent(f"{room.reason}: without a budget the cache grows with the batch", room.n)
+    contexts, layout = _contexts(seen), seen.trace.head.kv
+    held = contexts if layout is None else reserved_tokens(layout, contexts)
+    if not held.any():
+        return lacking(seen, "both an input and an output length")
+    return Value(room.value / float(held.mean()), held.size)
 
 
 @metric(

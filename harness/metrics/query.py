@@ -74,7 +74,8 @@ def _queries(seen: Observation) -> Queries:
     return Queries((done - due)[turn] / NS_PER_S, ok[turn])
 
 
-def _tells_queries(seen: Observation) -> bool:
+def tells_queries(seen: Observation) -> bool:
+    """The trial has queries of several samples."""
     return serves(seen) and seen.tells("requests", "query")
 
 
@@ -163,6 +164,6 @@ for _percent in PERCENTS:
     _define(CENSORED, f"p{_percent}", _ALL, ", numpy linear")
     _define(RANKED, f"p{_percent}", _COMPLETED, f", {_RANK}")
 
-METRICS[STEM] = Metric(STEM, _tells_queries, response)
-METRICS[CENSORED] = Metric(CENSORED, _tells_queries, censored)
-ON_REQUEST[RANKED] = Metric(RANKED, _tells_queries, ranked)
+METRICS[STEM] = Metric(STEM, tells_queries, response)
+METRICS[CENSORED] = Metric(CENSORED, tells_queries, censored)
+ON_REQUEST[RANKED] = Metric(RANKED, tells_queries, ranked)

@@ -116,14 +116,20 @@ def define(definition: Definition) -> Definition:
 def definition_of(name: str) -> Definition:
     """The definition of a measurement; `quality.accuracy` is one of `quality.<metric>`.
 
+    A family that may have no members is known by what its names begin with, `quality`.
+
     Raises:
         KeyError: No metric has this name.
     """
     if name in DEFINITIONS:
         return DEFINITIONS[name]
     for pattern, definition in DEFINITIONS.items():
-        stem, opened, _ = pattern.partition("<")
-        if opened and (name.startswith(stem) or name == stem.rstrip(".")):
+        stem, opened, rest = pattern.partition("<")
+        tail = rest.partition(">")[2]
+        whole = len(name) > len(stem) + len(tail)
+        if opened and whole and name.startswith(stem) and name.endswith(tail):
+            return definition
+        if opened and not tail and name == stem.rstrip("."):
             return definition
     raise KeyError(name)
 

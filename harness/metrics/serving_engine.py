@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow.compute as pc
 
 from accelbench.harness.metrics.applies import serves
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
-from accelbench.harness.metrics.tallies import mean_gauge, ratio, readings, tells, total
+from accelbench.harness.metrics.tallies import gauge, mean_gauge, ratio, readings, tells, total
 
 _HELD = "mean over the window of a gauge, each reading held until the next"
 _SOURCE = "sections 3.6.5 and 5.5.3"
@@ -153,15 +152,7 @@ def _in_force(seen: Observation, name: str) -> Iterator[Numbers]:
 
     Where all readings of a scope came after the window, its last one stands for the window.
     """
-    value = seen.numbers("counters", "value")
-    rows = seen.among("counters", "name", (name,)) & ~np.isnan(value)
-    at, value = seen.times("counters", "at_ns")[rows], value[rows]
-    scope = pc.fill_null(seen.column("counters", "scope").filter(rows), "").dictionary_encode()
-    code = scope.indices.to_numpy(zero_copy_only=False)
-    for number in range(len(scope.dictionary)):
-        taken = code == number
-        order = np.lexsort((value[taken], at[taken]))
-        own, when = value[taken][order], at[taken][order]
-        begin = max(int(np.searchsorted(when, 0.0, side="right")) - 1, 0)
-        end = int(np.searchsorted(when, float(seen.length_ns), side="right"))
-        yield own[begin:end] if end > begin else own[-1:]
+    for at, value in gauge(seen, name):
+        begin = max(int(np.searchsorted(at, 0.0, side="right")) - 1, 0)
+        end = int(np.searchsorted(at, float(seen.length_ns), side="right"))
+        yield value[begin:end] if end > begin else value[-1:]

@@ -87,25 +87,34 @@ def mean_gauge(seen: Observation, name: str) -> Outcome:
     odd = _in_other_unit(seen, name)
     if odd:
         return Absent(odd)
+    found = gauge(seen, name)
+    if not found:
+        return Absent(f"the counter {name} was not read")
+    means = [_held_mean(at, value, float(seen.length_ns)) for at, value in found]
+    return Value(math.fsum(means), sum(at.size for at, _ in found))
+
+
+def gauge(seen: Observation, name: str) -> list[tuple[Numbers, Numbers]]:
+    """When a gauge was read, ns from the window's start, and what it showed: for each scope.
+
+    Args:
+        seen: The trial.
+        name: One of `COUNTERS`.
+    """
     value = seen.numbers("counters", "value")
     rows = seen.among("counters", "name", (name,)) & ~np.isnan(value)
     at, value = seen.times("counters", "at_ns")[rows], value[rows]
     scope = pc.fill_null(seen.column("counters", "scope").filter(rows), "").dictionary_encode()
     code = scope.indices.to_numpy(zero_copy_only=False)
-    means = [
-        _held_mean(at[code == k], value[code == k], float(seen.length_ns))
-        for k in range(len(scope.dictionary))
-    ]
-    if not means:
-        return Absent(f"the counter {name} was not read")
-    return Value(math.fsum(means), value.size)
+    order = np.lexsort((value, at))
+    at, value, code = at[order], value[order], code[order]
+    return [(at[code == k], value[code == k]) for k in range(len(scope.dictionary))]
 
 
 def _held_mean(at: Numbers, value: Numbers, length_ns: float) -> float:
-    order = np.lexsort((value, at))
-    held = np.diff(np.clip(np.append(at[order], np.inf), 0, length_ns))
+    held = np.diff(np.clip(np.append(at, np.inf), 0, length_ns))
     whole = float(held.sum())
-    return float((value[order] * held).sum()) / whole if whole else float(value[order][-1])
+    return float((value * held).sum()) / whole if whole else float(value[-1])
 
 
 def _in_other_unit(seen: Observation, name: str) -> str | None:

@@ -31,7 +31,13 @@ from accelbench.harness.run import registry
 from accelbench.harness.run.folder import begin, check_space, claimed, clear, close
 from accelbench.harness.run.job import Outcome, Trial
 from accelbench.harness.run.mirror import Mirror
-from accelbench.harness.run.planner import Slot, missing_slots, plan_round, wanted_trials
+from accelbench.harness.run.planner import (
+    Slot,
+    missing_slots,
+    plan_round,
+    sources,
+    wanted_trials,
+)
 from accelbench.harness.run.search import next_rate
 from accelbench.harness.run.trial import finish
 from accelbench.harness.schema.cell import Cell
@@ -143,8 +149,8 @@ def _rounds(running: _Running) -> None:
             _sessions(running, ready, number)
         number += 1
     for slot in sorted(_missing(running)):
-        source = running.cells[slot[0]].weights_from
-        _never_begun(running, slot, f"cell {source!r} has no valid trial to take weights from")
+        lacking = [source for source in _sources(running, slot) if source not in _weights(running)]
+        _never_begun(running, slot, f"cell {lacking[0]!r} has no valid trial to take weights from")
 
 
 def _missing(running: _Running) -> list[Slot]:
@@ -152,12 +158,15 @@ def _missing(running: _Running) -> list[Slot]:
 
 
 def _uses_weights(running: _Running, slot: Slot) -> bool:
-    return running.cells[slot[0]].weights_from is not None
+    return bool(_sources(running, slot))
 
 
 def _weights_are_there(running: _Running, slot: Slot) -> bool:
-    source = running.cells[slot[0]].weights_from
-    return source is None or source in _weights(running)
+    return {*_sources(running, slot)} <= _weights(running).keys()
+
+
+def _sources(running: _Running, slot: Slot) -> list[str]:
+    return sources(running.cells[slot[0]], running.cells)
 
 
 def _weights(running: _Running) -> dict[str, tuple[Path, WeightsSource]]:

@@ -1,7 +1,7 @@
 """What a session is told to do, as plain data that can travel to another machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.record import WeightsSource
@@ -27,6 +27,19 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A cell that works beside trials.
+
+    Attributes:
+        cell: The cell.
+        weights: Weights file of an earlier cell, or None.
+    """
+
+    cell: Cell
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
 class SessionJob:
     """The trials of one process with one loaded engine.
 
@@ -38,6 +51,7 @@ class SessionJob:
         weights: Weights file of an earlier cell, or None.
         weights_source: Where those weights came from.
         folder: Folder for the session's own files.
+        neighbours: The cells that work beside these, by name.
     """
 
     id: str
@@ -47,6 +61,7 @@ class SessionJob:
     weights: str | None
     weights_source: WeightsSource | None
     folder: str
+    neighbours: Mapping[str, Beside] = field(default_factory=dict)
 
     @property
     def first(self) -> Cell:
@@ -63,7 +78,7 @@ class Outcome:
         round: The round of the campaign.
         trial: The trial.
         done: Whether its trace is complete.
-        code: "done", "failed", "crashed", "timeout" or "storage".
+        code: "done", "failed", "crashed", "timeout", "neighbour" or "storage".
         detail: What went wrong, one line; empty when done.
         facts: What the session says of itself.
         started_utc: ISO 8601.

@@ -4,17 +4,19 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from accelbench.harness.bundle.layout import partial_folder
 from accelbench.harness.errors import ConfigError
 from accelbench.harness.load.schedule.replay import digest as digest_of
 from accelbench.harness.run import registry
-from accelbench.harness.run.job import SessionJob, Trial
+from accelbench.harness.run.job import Beside, SessionJob, Trial
 from accelbench.harness.run.search import next_rate
 from accelbench.harness.schema.arrivals import Replay
-from accelbench.harness.schema.cell import Cell, Choice
+from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import encode, nearest
-from accelbench.harness.schema.plain import digest
+from accelbench.harness.schema.plain import Plain, digest
+from accelbench.harness.schema.protocols import NamesFiles
 from accelbench.harness.schema.record import Record, WeightsSource
 from accelbench.harness.schema.scenario import OpenLoop, Scenario, Sustainable, TrainToTarget
 from accelbench.harness.statistics.fixed_width import planned_trials
@@ -27,7 +29,8 @@ def resolve(cells: Iterable[Cell]) -> Mapping[str, Cell]:
     """The cells by name, every option written out and checked, before anything is run.
 
     Raises:
-        ConfigError: Two cells have one name, a scenario does not fit, weights come from nowhere.
+        ConfigError: Two cells have one name, a scenario does not fit, weights come from nowhere,
+            a neighbour is not there or cannot work beside the cell.
         UnknownName: A name that nothing installed answers to.
     """
     resolved: dict[str, Cell] = {}
@@ -45,7 +48,59 @@ def resolve(cells: Iterable[Cell]) -> Mapping[str, Cell]:
             )
         if source is not None and not isinstance(resolved[source].scenario, TrainToTarget):
             raise ConfigError(f"weights_from names a cell that trains nothing: {source!r}")
-    return resolved
+    return {name: _with_neighbour(cell, resolved) for name, cell in resolved.items()}
+
+
+def sources(cell: Cell, cells: Mapping[str, Cell]) -> list[str]:
+    """The cells whose weights a trial of a cell needs: its own, and those of its neighbour.
+
+    Args:
+        cell: The cell.
+        cells: All cells.
+    """
+    working = (cell, *((cells[cell.beside.cell],) if cell.beside else ()))
+    return [one.weights_from for one in working if one.weights_from is not None]
+
+
+def _with_neighbour(cell: Cell, cells: Mapping[str, Cell]) -> Cell:
+    """The same cell; the one that it is beside is named by its hash."""
+    if cell.beside is None:
+        return cell
+    name = cell.beside.cell
+    if name not in cells:
+        raise ConfigError(
+            f"beside names no cell: {name!r}", where=cell.name, remedy=nearest(name, list(cells))
+        )
+    why_not = _unfit(cell, cells[name])
+    if why_not:
+        raise ConfigError(
+            f"cannot be measured beside {name!r}: {why_not}",
+            where=cell.name,
+            remedy="name another neighbour",
+        )
+    found = cells[name].hash
+    if cell.beside.hash not in ("", found):
+        raise ConfigError(
+            f"beside asks for another {name!r} than the campaign has: its hash is {found}, "
+            f"not {cell.beside.hash}",
+            where=cell.name,
+            remedy="leave the hash out, or measure beside the cell that it is of",
+        )
+    return replace(cell, beside=replace(cell.beside, hash=found))
+
+
+def _unfit(cell: Cell, neighbour: Cell) -> str | None:
+    """Why a cell cannot be the neighbour of another, in words; None if it can."""
+    if neighbour.name == cell.name:
+        return "that is the cell itself"
+    if neighbour.beside is not None:
+        return "it is itself measured beside another"
+    if isinstance(neighbour.scenario, TrainToTarget | Sustainable):
+        return f"{neighbour.scenario.kind!r} is no steady work that can be done over and over"
+    for one in (cell, neighbour):
+        if registry.adapter(one.adapter).clock != "wall":
+            return f"{one.name!r} has a simulated clock, on which nothing beside it is felt"
+    return None
 
 
 def _checked(cell: Cell) -> Cell:
@@ -60,10 +115,10 @@ def _checked(cell: Cell) -> Cell:
             where=cell.name,
             remedy="choose another adapter, scenario or workload",
         )
-    options = registry.complete("workloads", Choice(cell.workload.builder, cell.workload.options))
+    known = builder.with_digests() if isinstance(builder, NamesFiles) else builder
     return replace(
         cell,
-        workload=replace(cell.workload, options=options.options),
+        workload=replace(cell.workload, options=cast("Mapping[str, Plain]", encode(known))),
         scenario=_with_digest(scenario),
         adapter=registry.complete("adapters", cell.adapter),
         probe=registry.complete("probes", cell.probe),
@@ -183,9 +238,24 @@ def _job(
     )
     used = {trial.cell: cells[trial.cell] for trial in trials}
     folder = (bundle / ".sessions" / name).resolve()
-    return SessionJob(
-        name, number, trials, used, str(path.resolve()) if path else None, told, str(folder)
-    )
+    own = str(path.resolve()) if path else None
+    beside = _neighbours(used, cells, weights)
+    return SessionJob(name, number, trials, used, own, told, str(folder), beside)
+
+
+def _neighbours(
+    used: Mapping[str, Cell],
+    cells: Mapping[str, Cell],
+    weights: Mapping[str, tuple[Path, WeightsSource]],
+) -> dict[str, Beside]:
+    """The neighbours of these cells, by name, with the weights that they use."""
+    names = [cell.beside.cell for cell in used.values() if cell.beside is not None]
+    found = {}
+    for name in dict.fromkeys(names):
+        source = cells[name].weights_from
+        path = weights[source][0] if source is not None else None
+        found[name] = Beside(cells[name], str(path.resolve()) if path else None)
+    return found
 
 
 def _rate(cell: Cell, done: Mapping[Slot, Record]) -> float | None:

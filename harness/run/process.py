@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -16,6 +16,7 @@ from accelbench.harness.bundle.storage import storing, write_file
 from accelbench.harness.run.job import SessionJob
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import canonical
+from accelbench.harness.schema.protocols import SessionEvent
 
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -27,17 +28,22 @@ _QUIET = {
 """What a worker's environment has unless the user has set it: no network, no surprises."""
 
 LOG = "log.txt"
+WORKER = "accelbench.harness.run.worker"
 
 
 class Worker:
     """A running worker; its end, expected or not, is the end of its events.
+
+    Args:
+        job: What it is told to do.
+        module: What it runs.
 
     Attributes:
         pid: Its process id, which is also that of its process group.
         log: The file that takes its output.
     """
 
-    def __init__(self, job: SessionJob) -> None:
+    def __init__(self, job: SessionJob, module: str = WORKER) -> None:
         folder = Path(job.folder)
         write_file(folder / "job.json", canonical(encode(job)))
         self.log = folder / LOG
@@ -50,7 +56,7 @@ class Worker:
                 [
                     sys.executable,
                     "-m",
-                    "accelbench.harness.run.worker",
+                    module,
                     str(folder / "job.json"),
                     str(theirs),
                 ],
@@ -72,7 +78,10 @@ class Worker:
         self.end()
 
     def begin(self, number: int) -> None:
-        """Tells the worker to do a trial of its job; a dead worker is found out by `event`."""
+        """Tells the worker to do a trial of its job; a dead worker is found out by `event`.
+
+        What other numbers a worker may be told is up to its module.
+        """
         stdin = cast("BinaryIO", self._process.stdin)
         try:
             stdin.write(f"{number}\n".encode())
@@ -119,8 +128,41 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        cast("BinaryIO", self._process.stdin).close()
+        with contextlib.suppress(BrokenPipeError):  # it ended before it had read all it was told
+            cast("BinaryIO", self._process.stdin).close()
         self._log.close()
         if self._events >= 0:
             os.close(self._events)
             self._events = -1
+
+
+def answer_of(
+    worker: Worker, limit_s: float, doing: str, listen: Callable[[SessionEvent], None]
+) -> dict[str, Any]:
+    """The worker's next event that is no news, or "gone" with the reason if there is none.
+
+    A worker that takes too long is ended.
+
+    Args:
+        worker: The worker.
+        limit_s: How long to wait, seconds.
+        doing: What it is at, for the reason.
+        listen: Takes news.
+    """
+    until = time.monotonic() + limit_s
+    try:
+        event = worker.event(limit_s)
+        while event is not None and event["event"] == "load":
+            listen(event)
+            event = worker.event(max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        worker.end()
+        return {
+            "event": "gone",
+            "code": "timeout",
+            "detail": f"{doing} took longer than {limit_s:g} s; raise rules.time_limit_s",
+        }
+    if event is None:
+        detail = f"{doing}: the worker {worker.how_it_ended()}; see the end of its log"
+        return {"event": "gone", "code": "crashed", "detail": detail}
+    return dict(event)

@@ -1,7 +1,6 @@
 """A session from its parent's side: lock, worker, probe, time limit, one outcome a trial."""
 
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,11 +10,13 @@ from typing import Any
 from accelbench.harness.bundle.layout import LOG, TRACE
 from accelbench.harness.bundle.storage import storing, write_file
 from accelbench.harness.bundle.trace_files import add_rows
+from accelbench.harness.environment.memory_watch import MemoryWatch
 from accelbench.harness.environment.watch import counters_between, moment
 from accelbench.harness.run import registry
 from accelbench.harness.run.job import Outcome, SessionJob
 from accelbench.harness.run.machine_lock import machine_lock
-from accelbench.harness.run.process import Worker
+from accelbench.harness.run.neighbour import beside, told_of
+from accelbench.harness.run.process import Worker, answer_of
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.protocols import Reading, SessionEvent, Watch
 from accelbench.harness.schema.recorder import WallClock
@@ -49,7 +50,7 @@ def _one_worker(job: SessionJob, waiting: list[int], listen: Listen) -> list[int
     log = _Log(Path(job.folder) / LOG)
     with Worker(job) as worker:
         began = _started(job, waiting[0], listen)
-        opened = _answer(worker, job.first.rules.time_limit_s, "opening the session", listen)
+        opened = answer_of(worker, job.first.rules.time_limit_s, "opening the session", listen)
         if opened["event"] != "opened":
             written = log.news()
             for number in waiting:
@@ -58,9 +59,11 @@ def _one_worker(job: SessionJob, waiting: list[int], listen: Listen) -> list[int
         for position, number in enumerate(waiting):
             if position:
                 began = _started(job, number, listen)
-            watched = _watched_trial(job, number, worker, _servers(opened), listen)
-            answer = {"facts": opened["facts"], **watched}
-            _finished(job, number, answer, began, log.news(), listen)
+            watched = _trial(job, number, worker, _servers(opened), listen)
+            facts = {**watched.get("facts", opened["facts"]), **told_of(job, number)}
+            answer = {**watched, "facts": facts}
+            written = log.news() + watched.get("log", b"")
+            _finished(job, number, answer, began, written, listen)
             if answer["event"] == "gone":
                 return waiting[position + 1 :]
     return []
@@ -82,13 +85,31 @@ class _Log:
         return written
 
 
-def _servers(opened: Mapping[str, Any]) -> tuple[int, ...]:
-    """Processes of this machine that belong to the engine without being the worker's children."""
-    return tuple(opened["facts"].get("server_processes", ()))
+def _servers(opened: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The engine's processes on this machine; None if the worker itself is the engine."""
+    told = opened["facts"].get("server_processes")
+    return None if told is None else tuple(told)
+
+
+def _trial(
+    job: SessionJob, number: int, worker: Worker, servers: tuple[int, ...] | None, listen: Listen
+) -> dict[str, Any]:
+    """One trial, alone or beside its neighbour, whose processor time is no stranger's either."""
+    memory = MemoryWatch(worker.pid, servers)
+    return beside(
+        job,
+        number,
+        lambda its: _watched_trial(job, number, worker, (*(servers or ()), *its), memory, listen),
+    )
 
 
 def _watched_trial(
-    job: SessionJob, number: int, worker: Worker, servers: tuple[int, ...], listen: Listen
+    job: SessionJob,
+    number: int,
+    worker: Worker,
+    servers: tuple[int, ...],
+    memory: MemoryWatch,
+    listen: Listen,
 ) -> dict[str, Any]:
     """One trial with its probe; what was watched is added to the trace of a finished one.
 
@@ -101,8 +122,9 @@ def _watched_trial(
         watch: Watch | None = None
         if wall:
             watch = stack.enter_context(registry.probe(cell.probe).watch(worker.pid))
+            stack.enter_context(memory)
         worker.begin(number)
-        answer = _answer(worker, cell.rules.time_limit_s, "the trial", listen)
+        answer = answer_of(worker, cell.rules.time_limit_s, "the trial", listen)
     if answer["event"] != "done":
         return answer
     counters = counters_between(before, moment(worker.pid, servers=servers)) if before else []
@@ -113,32 +135,14 @@ def _watched_trial(
         Path(job.trials[number].folder) / TRACE,
         {
             "samples": [_sample(cell.probe.name, reading) for reading in readings],
-            "counters": [{**counter, "at_ns": now_ns} for counter in counters],
+            "counters": [
+                *({**counter, "at_ns": now_ns} for counter in counters),
+                *memory.rows(),
+            ],
         },
         {} if meter is None else {cell.probe.name: meter},
     )
     return answer
-
-
-def _answer(worker: Worker, limit_s: float, doing: str, listen: Listen) -> dict[str, Any]:
-    """The worker's next event that is no news, or "gone" with the reason if there is none."""
-    until = time.monotonic() + limit_s
-    try:
-        event = worker.event(limit_s)
-        while event is not None and event["event"] == "load":
-            listen(event)
-            event = worker.event(max(0.0, until - time.monotonic()))
-    except TimeoutError:
-        worker.end()
-        return {
-            "event": "gone",
-            "code": "timeout",
-            "detail": f"{doing} took longer than {limit_s:g} s; raise rules.time_limit_s",
-        }
-    if event is None:
-        detail = f"{doing}: the worker {worker.how_it_ended()}; see the end of its log"
-        return {"event": "gone", "code": "crashed", "detail": detail}
-    return dict(event)
 
 
 def _started(job: SessionJob, number: int, listen: Listen) -> str:

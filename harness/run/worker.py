@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeAlias, cast
 
 from accelbench.harness.bundle.layout import ARTIFACTS, TRACE
 from accelbench.harness.bundle.trace_files import write_trace
@@ -28,37 +28,52 @@ from accelbench.harness.schema.protocols import Adapter, Session, Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.scenario import Sustainable
 
+Commands: TypeAlias = "queue.Queue[int]"
+
 
 def main(job_file: str, events_fd: int) -> int:
     """Does the trials of a job; returns the exit code."""
+    return serving(job_file, events_fd, _serve)
+
+
+def serving(
+    job_file: str, events_fd: int, serve: Callable[[SessionJob, Commands, TextIO], None]
+) -> int:
+    """Lets a function serve a job; tells why it could not, and returns the exit code.
+
+    Args:
+        job_file: The job.
+        events_fd: Takes the events, a JSON object a line.
+        serve: Takes the job, the numbers that come in, and the stream of events.
+    """
     commands = _commands(sys.stdin)
     events = os.fdopen(events_fd, "w", buffering=1)
     job = decode(SessionJob, json.loads(Path(job_file).read_bytes()))
     try:
         with foreign("opening the session"):
-            _serve(job, commands, events)
+            serve(job, commands, events)
     except AccelbenchError as error:
         _explain(error)
-        _tell(events, event="closed", code=_code(error), detail=str(error))
+        report(events, event="closed", code=_code(error), detail=str(error))
         return 1
     return 0
 
 
-def _serve(job: SessionJob, commands: "queue.Queue[int]", events: TextIO) -> None:
+def _serve(job: SessionJob, commands: Commands, events: TextIO) -> None:
     cell = job.first
     adapter = registry.adapter(cell.adapter)
     with adapter.open(task_of(job)) as session:
-        _tell(events, event="opened", facts=dict(session.facts()))
+        report(events, event="opened", facts=dict(session.facts()))
         while True:
             trial = job.trials[commands.get()]
             try:
                 with foreign("the engine failed"):
-                    do_trial(job, trial, adapter, session, lambda news: _tell(events, **news))
+                    do_trial(job, trial, adapter, session, lambda news: report(events, **news))
             except AccelbenchError as error:
                 _explain(error)
-                _tell(events, event="failed", code=_code(error), detail=str(error))
+                report(events, event="failed", code=_code(error), detail=str(error))
             else:
-                _tell(events, event="done", facts=dict(session.facts()))
+                report(events, event="done", facts=dict(session.facts()))
 
 
 def task_of(job: SessionJob) -> Task:
@@ -112,8 +127,8 @@ def do_trial(
         artifacts.rmdir()
 
 
-def _commands(stream: TextIO) -> "queue.Queue[int]":
-    waiting: queue.Queue[int] = queue.Queue()
+def _commands(stream: TextIO) -> Commands:
+    waiting: Commands = queue.Queue()
 
     def read() -> None:
         for line in stream:
@@ -125,7 +140,8 @@ def _commands(stream: TextIO) -> "queue.Queue[int]":
     return waiting
 
 
-def _tell(events: TextIO, **event: Any) -> None:
+def report(events: TextIO, **event: Any) -> None:
+    """Tells an event to the parent."""
     events.write(json.dumps(event) + "\n")
 
 

@@ -13,6 +13,8 @@ from accelbench.harness.schema.scenario import Scenario
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.=-]{0,80}")
 _NOT_IDENTITY = ("tracker", "executor")
+_ADDED = ("beside",)
+"""Fields of a cell that came later; parts of a cell need no such list."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,19 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A cell that does its work over and over while another is measured.
+
+    Attributes:
+        cell: A cell of the same campaign, which is measured by itself too.
+        hash: That cell's hash. The harness writes it where it is empty, and refuses another cell.
+    """
+
+    cell: str
+    hash: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell, fully resolved.
 
@@ -78,6 +93,7 @@ class Cell:
         executor: Where sessions run.
         weights_from: A cell of the same campaign whose trained weights this one uses.
         declare: The user's own answers to checklist items.
+        beside: The co-tenant that works all the while, or None where nothing is meant to.
     """
 
     name: str
@@ -91,6 +107,7 @@ class Cell:
     executor: Choice
     weights_from: str | None = None
     declare: Mapping[str, Plain] = field(default_factory=dict)
+    beside: Neighbour | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -103,9 +120,12 @@ class Cell:
         A field that holds its default is left out, so that a field added later leaves the hash
         of older cells as it was; a default, once published, never changes.
         """
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
-        for key in _NOT_IDENTITY:
-            del told[key]
+        told = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in _NOT_IDENTITY
+            and not (field.name in _ADDED and getattr(self, field.name) == _default(field))
+        }
         return digest(_without_paths({key: _told(item) for key, item in told.items()}))
 
 

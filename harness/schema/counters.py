@@ -13,6 +13,10 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # memory and size
         "rss_peak": ("byte", "peak resident memory of the engine's process"),
         "device_memory_peak": ("byte", "peak memory of a device; scope: the device"),
+        "device_memory.reserved": ("byte", "gauge: memory of a device that the framework holds"),
+        "device_memory.allocated": ("byte", "gauge: of this, what tensors occupy"),
+        "heap.held": ("byte", "gauge: what the C allocator of the engine's process holds"),
+        "heap.free": ("byte", "gauge: of this, what is free but not given back"),
         "parameters": ("1", "elements of all parameters of the model"),
         "weights": ("byte", "bytes of the weights as loaded"),
         "activations": ("byte", "bytes of activations kept at the peak"),
@@ -25,6 +29,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # serving
         "kv.allocated": ("byte", "gauge: memory reserved for keys and values"),
         "kv.used": ("byte", "gauge: memory of keys and values that hold tokens"),
+        "kv.capacity": ("token", "tokens whose keys and values the engine has room for"),
         "kv.usage": ("1", "gauge: share of the blocks of keys and values that is in use"),
         "prefix_cache.queried": ("token", "prompt tokens looked up in a prefix cache"),
         "prefix_cache.hit": ("token", "of these, found in it"),
@@ -55,6 +60,11 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # the machine, watched from outside
         "clock.achieved": ("Hz", "mean clock of the device in the window"),
         "clock.datasheet": ("Hz", "the clock its datasheet peak assumes"),
+        "memory.resident": (
+            "byte",
+            "gauge: resident memory of the processes of the scope; what they share counts in each",
+        ),
+        "memory.available": ("byte", "gauge: memory that the machine could still give away"),
         "power.idle": ("W", "power of the idle machine in the meter's scope"),
         "throttle.events": ("1", "times the clock was held back in the window; scope: the cause"),
         "cpu.foreign_share": ("1", "share of the machine's processor time that others used"),
@@ -63,6 +73,11 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cpu.involuntary_switches": ("1", "times the engine had to yield its processor"),
         "cpu.engine_time": ("s", "processor time of the engine in which it had to yield"),
         "clock.step": ("s", "how far the machine's time of day was set in the window"),
+        # a stated neighbour; scope: its cell
+        "neighbour.completed": ("1", "requests or batches that it completed in the window"),
+        "neighbour.busy": ("1", "share of the window in which some of its requests was on its way"),
+        "neighbour.cpu_time": ("s", "its processor time while the trial ran beside it"),
+        "neighbour.time": ("s", "how long that was: the window and what precedes and follows it"),
         # the load generator
         "generator.error": ("s", "calibrated error of the load generator at this rate"),
         "generator.processes": ("1", "processes that sent the load"),

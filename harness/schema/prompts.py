@@ -12,12 +12,16 @@ class Prompt:
         text: The words.
         tokens: What an engine in this process is given; empty where no tokenizer is known.
         output_tokens: Tokens to generate, exactly.
+        request_class: Its class in a mix of several; None where there is one kind of request.
+        model: The model of a server that it names; None for that of the workload.
     """
 
     id: str
     text: str
     tokens: tuple[int, ...]
     output_tokens: int
+    request_class: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)

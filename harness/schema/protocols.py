@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.opgraph import OpGraph
@@ -142,6 +142,25 @@ class WorkloadBuilder(Protocol):
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of one phase; needs no weights."""
+
+
+@runtime_checkable
+class KnowsAnswers(Protocol):
+    """A builder that generates and whose model runs here: it knows what an engine should say."""
+
+    def reference(self, prompts: Sequence[Prompt]) -> Sequence[str]:
+        """The text of the model's own answers, greedily and in float32."""
+
+    def text(self, prompt: Prompt, tokens: Sequence[int]) -> str:
+        """The text that these token ids are as an answer to a prompt."""
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A builder some of whose options are files on this machine."""
+
+    def with_digests(self) -> WorkloadBuilder:
+        """The same, each file named by its digest, so that its cell is known by what it holds."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Reason:
     """Why a record is invalid or failed, or what it warns of.
 
     Attributes:
-        code: A validity code, or "failed", "crashed", "timeout", "failed_attempt".
+        code: A validity code, or "failed", "crashed", "timeout", "neighbour", "failed_attempt".
         detail: The figure seen, the limit, and what to do.
         level: Whether it fails or invalidates the record, or only warns.
     """

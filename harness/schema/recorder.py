@@ -70,6 +70,7 @@ class Recorder:
         self.clock = clock
         self.now_ns: Callable[[], int] = clock.now_ns
         self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+        self._tables: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._start_ns: int | None = None
         self._end_ns: int | None = None
         self._target: Target | None = None
@@ -118,10 +119,12 @@ class Recorder:
         prefill_end_ns: int | None = None,
         asked_output_tokens: int | None = None,
         query: str | None = None,
+        request_class: str | None = None,
     ) -> None:
         """One request, batch or training step, whatever became of it.
 
-        Samples of one query of a multi-stream load share its id, `query`.
+        Samples of one query of a multi-stream load share its id, `query`; requests of one class of
+        a mix share its name, `request_class`.
         """
         self._rows["requests"].append(
             (
@@ -139,12 +142,34 @@ class Recorder:
                 prefill_end_ns,
                 asked_output_tokens,
                 query,
+                request_class,
             )
         )
 
     def token(self, id: str, at_ns: int, count: int = 1, kind: str = "content") -> None:  # noqa: A002
         """The arrival of `count` tokens of a request."""
         self._rows["tokens"].append((id, at_ns, count, kind))
+
+    def many(self, table: str, **columns: Any) -> None:
+        """Many rows at once, of events that were kept elsewhere.
+
+        Args:
+            table: Name of the table.
+            columns: Whole columns of it, of one length; a column that is not named is null.
+
+        Raises:
+            KeyError: There is no such table.
+            pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: A value has the wrong type.
+        """
+        schema = TABLES[table]
+        length = len(next(iter(columns.values())))
+        arrays = [
+            pa.array(columns[field.name], type=field.type)
+            if field.name in columns
+            else pa.nulls(length, field.type)
+            for field in schema
+        ]
+        self._tables[table].append(pa.Table.from_arrays(arrays, schema=schema))
 
     def phase(
         self,
@@ -225,16 +250,17 @@ class Recorder:
             slo=self._slo,
             arrivals=self._arrivals,
         )
-        return Trace(head, {name: _table(name, rows) for name, rows in self._rows.items() if rows})
+        tables = {name: self._table(name) for name in TABLES}
+        return Trace(head, {name: table for name, table in tables.items() if table.num_rows})
 
-
-def _table(name: str, rows: list[tuple[Any, ...]]) -> pa.Table:
-    columns = zip(*rows, strict=True)
-    arrays = [
-        pa.array(column, type=field.type)
-        for column, field in zip(columns, TABLES[name], strict=True)
-    ]
-    return in_time_order(name, pa.Table.from_arrays(arrays, schema=TABLES[name]))
+    def _table(self, name: str) -> pa.Table:
+        schema, rows = TABLES[name], self._rows[name]
+        columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+        arrays = [
+            pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+        ]
+        one_by_one = pa.Table.from_arrays(arrays, schema=schema)
+        return in_time_order(name, pa.concat_tables([one_by_one, *self._tables[name]]))
 
 
 def in_time_order(name: str, table: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ CODES = (
     "cache_contrary",
     "client_bound",
     "clock_step",
+    "early_stopping",
     "energy_window_short",
     "foreign_load",
     "generator_late",
@@ -33,6 +34,7 @@ class Limits:
         foreign_cpu_share: Largest share of the machine's CPU time that others may use.
         drift: Largest relative change of the service time within the window.
         samples: Fewest completed requests in the window.
+        duration_s: Shortest window, seconds; that of training is as long as its target takes.
         steal_share: Largest share of the CPU time that a hypervisor may take away.
         pressure_share: Largest share of the time in which some task waits for a processor.
         switches_per_s: Most times that the engine yields its processor against its will, for
@@ -73,6 +75,7 @@ class Limits:
     clock_step_s: float = 0.001
     energy_periods: float = 10.0
     gap_periods: float = 3.0
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Rules:
         name: Name of the rules preset.
         summary: One line for a reader.
         trials: Trials a cell needs; one a round.
-        warmup: Requests (or batches) done before the window opens; kept in the trace.
+        warmup: What is done before the window opens, kept in the trace: requests; queries, where
+            a query has several samples; batches, where all work is there at the start.
         session: Whether the cells of one engine share a process in a round, or each trial
             has its own.
         time_limit_s: Seconds after which a trial is ended and counted as failed.
@@ -116,6 +120,11 @@ class Rules:
         precision: How precise the mean over trials must be; `trials` is then the pilot. The
             number of trials is fixed once, from the pilot's spread (Stein), never by looking
             again. None for a fixed number of trials.
+        accuracy: What quality rests on. "answered": what the window answered, of workloads that
+            classify. "all": also what it left out of the test set, which the same engine is asked
+            after it; of workloads that generate, the answers of the window held against those of
+            the same model in float32 (see `accelbench.harness.load.agreement`).
+        follows: The standard rules that these are a preset of, and how far; None for none.
     """
 
     name: str
@@ -131,10 +140,14 @@ class Rules:
     claims: tuple[str, ...] = ()
     cache: Literal["any", "cold", "warm"] = "any"
     precision: Precision | None = None
+    accuracy: Literal["answered", "all"] = "answered"
+    follows: str | None = None
 
     def __post_init__(self) -> None:
         if self.trials < 1 or self.warmup < 0 or self.time_limit_s <= 0:
             raise ValueError("trials >= 1, warmup >= 0 and time_limit_s > 0 are needed")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
         if self.precision is not None and self.trials < 2:  # noqa: PLR2004  (a spread needs two)
             raise ValueError("a wanted precision needs a pilot of at least 2 trials")
         unknown = sorted({*self.invalid, *self.warn} - set(CODES))

@@ -32,6 +32,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 ("prefill_end_ns", _INT),
                 ("asked_output_tokens", _INT),
                 ("query", _TEXT),
+                ("class", _TEXT),
             ]
         ),
         "tokens": pa.schema([("id", _TEXT), ("at_ns", _INT), ("count", _INT), ("kind", _TEXT)]),

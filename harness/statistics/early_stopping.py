@@ -146,9 +146,30 @@ def early_stopping_estimate(latencies: Values, percent: float) -> EarlyStopping:
     if n < needed:
         reason = f"early stopping at p{percent:g} needs {needed} queries, there are {n}"
         return EarlyStopping(None, n, None, needed, reason)
-    fails = bisect_left(range(n + 1), 1, lo=1, key=lambda t: not passes(n, t, percent))
-    allowed = fails - 1
+    allowed = _most_over(n, percent)
     return EarlyStopping(float(ordered[n - allowed]), n, allowed - 1, needed, None)
+
+
+def tightest_limit(latencies: Values, percent: float) -> EarlyStopping:
+    """The least latency limit with which a run passes early stopping, as of a server.
+
+    With t the most slow queries that n queries may have and still pass, it is the (t + 1)-th
+    slowest latency: t queries lie beyond it. A limit passes exactly if it is no less.
+
+    Args:
+        latencies: One value a query, in any unit; +infinity for one that failed.
+        percent: The percentile, from 50 up to but not including 100.
+
+    Raises:
+        ValueError: A latency is not a number, or the percentile is out of its range.
+    """
+    ordered = _ordered(latencies)
+    n, needed = ordered.size, needed_queries(percent, 0)
+    if n < needed:
+        reason = f"early stopping at p{percent:g} needs {needed} queries, there are {n}"
+        return EarlyStopping(None, n, None, needed, reason)
+    allowed = _most_over(n, percent)
+    return EarlyStopping(float(ordered[n - 1 - allowed]), n, allowed, needed, None)
 
 
 def order_statistic(values: Values, percent: float) -> float:
@@ -170,6 +191,11 @@ def order_statistic(values: Values, percent: float) -> float:
     if not 0 <= percent < 100:  # noqa: PLR2004  (percent)
         raise ValueError(f"a percentile lies from 0 up to 100, got {percent:g}")
     return float(ordered[math.floor(ordered.size * Fraction(str(percent)) / 100)])
+
+
+def _most_over(n: int, percent: float) -> int:
+    """The most slow queries with which n queries pass, of n that pass without one."""
+    return bisect_left(range(n + 1), 1, lo=1, key=lambda t: not passes(n, t, percent)) - 1
 
 
 def _share(percent: float, confidence: float, tolerance: float) -> float:

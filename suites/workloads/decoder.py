@@ -12,8 +12,9 @@ from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.protocols import Samples, Training
 from accelbench.harness.schema.trace import KvLayout
-from accelbench.suites.workloads import export, pretrained, prompt_text
+from accelbench.suites.workloads import export, pretrained, prompt_facts, prompt_text
 from accelbench.suites.workloads.extras import require
+from accelbench.suites.workloads.mix import Mix, RequestClass, refuse_recorded
 from accelbench.suites.workloads.passages import passages
 
 
@@ -45,6 +46,8 @@ class Decoder:
         shared_prefix_tokens: Tokens at the beginning of each prompt that others have too.
         prefixes: How many such beginnings there are.
         export_dtype: Numbers of the weights where the model is written for a server.
+        mix: Classes of requests in stated shares; their lengths and sharing are then those of
+            each class, and those above are not used.
     """
 
     task: ClassVar[Literal["generate"]] = "generate"
@@ -66,6 +69,7 @@ class Decoder:
     shared_prefix_tokens: int = 0
     prefixes: int = 1
     export_dtype: Literal["float32", "bfloat16"] = "float32"
+    mix: tuple[RequestClass, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.layers, self.kv_heads) < 1:
@@ -78,8 +82,11 @@ class Decoder:
             self.prompt_spread or self.output_spread or self.shared_prefix_tokens
         ):
             raise ValueError("spread and sharing need words=real or words=random")
-        wanted = self._wanted(self.max_positions if self.path is None else None)
-        wanted.fit()
+        longest = self.max_positions if self.path is None else None
+        if self.mix:
+            self._check_mix(longest)
+        else:
+            self._wanted(longest).fit()
 
     def model(self, weights: Path | None, seed: int) -> Any:  # noqa: ARG002  (init_seed decides)
         """The model in float32.
@@ -122,13 +129,14 @@ class Decoder:
             }
         )
         mean = " on average" if self.output_spread else ""
+        asked = (
+            "as many tokens as its class asks" if self.mix else f"{self.output_tokens} tokens{mean}"
+        )
         return weights | {
             "parameters": network.parameter_count(config),
             "attention": {"implementation": network.attention_implementation(config)},
-            "sampling": f"greedy, {self.output_tokens} tokens{mean}, end-of-text ignored",
-            "data": prompt_text.passage_facts()
-            if self.words == "passages"
-            else prompt_text.data_facts(self._wanted(None), exact=True),
+            "sampling": f"greedy, {asked}, end-of-text ignored",
+            "data": self._data_facts(),
         }
 
     def geometry(self) -> Mapping[str, Plain]:
@@ -193,6 +201,8 @@ class Decoder:
             ConfigError: `path` is wrong, or its model is too short for the tokens asked.
         """
         source = pretrained.find(self.path) if self.path is not None else None
+        if self.mix:
+            return self._mixed(self._longest(source)).prompts(_codec(source), count, seed)
         wanted = self._wanted(self._longest(source))
         if self.words != "passages":
             return prompt_text.prompts(wanted, _codec(source), count, seed)
@@ -206,13 +216,41 @@ class Decoder:
         Random weights know characters below 256; of recorded texts others become "?".
 
         Raises:
-            ConfigError: `path` is wrong.
+            ConfigError: `path` is wrong, or a mix is asked for.
         """
+        refuse_recorded(self.mix)
         source = pretrained.find(self.path) if self.path is not None else None
         if source is None:
             asks = [_in_known_characters(ask) for ask in asks]
         wanted = self._wanted(self._longest(source))
         return prompt_text.prompts_for(asks, wanted, _codec(source), seed)
+
+    def reference(self, prompts: Sequence[Prompt]) -> Sequence[str]:
+        """The text of the model's own answers, greedily and in float32 on the CPU.
+
+        Raises:
+            ConfigError: `path` is wrong.
+            MissingPart: A library is not installed.
+        """
+        model = self.model(None, 0)
+        from accelbench.suites.workloads import greedy  # noqa: PLC0415  (torch)
+
+        found = greedy.answers(model, prompts)
+        return [self.text(prompt, ids) for prompt, ids in zip(prompts, found, strict=True)]
+
+    def text(self, prompt: Prompt, tokens: Sequence[int]) -> str:
+        """The text of an answer, as it goes on from its prompt.
+
+        A tokenizer may write the same ids in another way at the beginning of a text.
+
+        Raises:
+            ConfigError: `path` is wrong.
+        """
+        if self.path is None:
+            return export.text_of(tokens)
+        source = pretrained.find(self.path)
+        before = pretrained.decode(source, prompt.tokens)
+        return pretrained.decode(source, (*prompt.tokens, *tokens))[len(before) :]
 
     def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
         """Refuses.
@@ -237,6 +275,24 @@ class Decoder:
             tokens = tuple(pretrained.encode(source, text))[: self.prompt_tokens]
             cut = pretrained.decode(source, tokens)
         return Prompt(str(number), cut, tokens, self.output_tokens)
+
+    def _check_mix(self, longest: int | None) -> None:
+        if self.words == "passages":
+            raise ValueError("a mix needs words=real or words=random: a passage has its own length")
+        named = [one.name for one in self.mix if one.model is not None]
+        if named:
+            raise ValueError(f"class {named[0]} names a model, and a decoder is one: use served")
+        self._mixed(longest)
+
+    def _mixed(self, longest: int | None) -> Mix:
+        return Mix(self.mix, "random" if self.words == "random" else "real", longest)
+
+    def _data_facts(self) -> Mapping[str, Plain]:
+        if self.mix:
+            return self._mixed(None).facts(exact=True)
+        if self.words == "passages":
+            return prompt_facts.passage_facts()
+        return prompt_facts.data_facts(self._wanted(None), exact=True)
 
     def _wanted(self, longest: int | None) -> prompt_text.Wanted:
         return prompt_text.Wanted(

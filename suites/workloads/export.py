@@ -5,6 +5,7 @@ that streams text never holds one back to wait for the rest of it. For ASCII thi
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ CHARACTER_CODEC = Codec(
 """The tokenizer of characters; random tokens are printable ASCII."""
 
 
+def text_of(ids: Sequence[int]) -> str:
+    """What the tokenizer of characters makes of token ids, those beyond characters too."""
+    return "".join(chr(code) if code < CHARACTERS else _unused(code) for code in ids)
+
+
+def _unused(code: int) -> str:
+    return f"<unused_{code}>"
+
+
 def save_character_tokenizer(folder: Path, vocab: int, longest: int) -> None:
     """Writes the tokenizer of characters, as `transformers` and vLLM read it.
 
@@ -45,7 +55,7 @@ def save_character_tokenizer(folder: Path, vocab: int, longest: int) -> None:
     from tokenizers import Tokenizer, decoders, models  # noqa: PLC0415  (of the extra)
 
     names = {chr(code): code for code in range(CHARACTERS)}
-    unused = {f"<unused_{number}>": number for number in range(CHARACTERS, vocab)}
+    unused = {_unused(code): code for code in range(CHARACTERS, vocab)}
     tokenizer = Tokenizer(models.BPE(vocab=names | unused, merges=[], unk_token=_UNKNOWN))
     tokenizer.decoder = decoders.Fuse()
     told = {

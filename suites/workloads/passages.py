@@ -26,22 +26,26 @@ def passages() -> tuple[str, ...]:
 
 
 def running_text(key: str, number: int, draw: random.Random, size: int) -> str:
-    """Two words of its own, then passages from a drawn sentence on.
+    """Two words of its own, a drawn sentence with what follows it, and further passages in order.
 
     Args:
         key: What the text is for, and a seed; the words differ from key to key.
         number: Which one of its kind.
-        draw: Draws sentence and passages; how the text begins does not depend on its length.
+        draw: Draws the sentence and the first further passage; how the text begins does not depend
+            on its length.
         size: Characters.
     """
     begun = draw.choice(_beginnings())
     parts = [f"{_opening(key, number)}: {begun}"]
     left = size - len(parts[0])
+    every = passages()
+    place = draw.randrange(len(every))
     while left > 0:
-        for text in draw.sample(passages(), len(passages())):
-            if left > 0 and not text.endswith(begun):
-                parts.append(text)
-                left -= 1 + len(text)
+        text = every[place % len(every)]
+        if not text.endswith(begun):
+            parts.append(text)
+            left -= 1 + len(text)
+        place += 1
     return " ".join(parts)[:size]
 
 

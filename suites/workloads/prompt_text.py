@@ -7,14 +7,13 @@ other seeds: a server that stays up would else answer from its prefix cache.
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from accelbench.harness.errors import ConfigError
-from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.prompts import Ask, Prompt
-from accelbench.suites.workloads.passages import PASSAGES, passages, random_letters, running_text
+from accelbench.suites.workloads.passages import random_letters, running_text
 
 TOKENS_PER_WORD = 1.3
 """Where no tokenizer is known. That of SmolLM2 (49,152 entries) makes 1.26 of a word of the
@@ -111,17 +110,49 @@ def prompts(wanted: Wanted, codec: Codec | None, count: int, seed: int) -> list[
         ConfigError: They are too long, or no text has the tokens asked.
     """
     wanted.fit()
-    writer = _Writer(wanted.words, codec, seed)
-    inputs = random.Random(f"{seed} input lengths")  # noqa: S311  (no secret hangs on it)
-    outputs = random.Random(f"{seed} output lengths")  # noqa: S311  (likewise)
-    heads = _heads(wanted, writer)
-    made = []
-    for number in range(count):
-        tokens = _drawn(inputs, wanted.prompt_tokens, wanted.prompt_spread)
-        text, ids = writer.write("prompt", number, tokens, next(heads))
-        asked = _drawn(outputs, wanted.output_tokens, wanted.output_spread)
-        made.append(Prompt(str(number), text, ids, asked))
-    return made
+    series = Series(wanted, codec, seed)
+    return [series.prompt(number) for number in range(count)]
+
+
+class Series:
+    """Prompts that are alike, made one after another.
+
+    Series of one seed may share the numbers of a trial, each number being used once: no two of
+    their prompts begin alike.
+
+    Args:
+        wanted: What they are to be like.
+        codec: The tokenizer, as for `prompts`.
+        seed: What they are drawn from.
+        name: What tells its lengths and shared beginnings from those of other series.
+    """
+
+    def __init__(self, wanted: Wanted, codec: Codec | None, seed: int, name: str = "") -> None:
+        key = f"{seed} {name}" if name else f"{seed}"
+        self._wanted = wanted
+        self._writer = _Writer(wanted.words, codec, seed)
+        self._inputs = random.Random(f"{key} input lengths")  # noqa: S311  (no secret hangs on it)
+        self._outputs = random.Random(f"{key} output lengths")  # noqa: S311  (likewise)
+        self._heads = _heads(wanted, self._writer, f"{name} " if name else "")
+
+    def prompt(
+        self, number: int, request_class: str | None = None, model: str | None = None
+    ) -> Prompt:
+        """The next prompt.
+
+        Args:
+            number: Its place in the trial.
+            request_class: Its class, where there are several.
+            model: The model that it names, where there are several.
+
+        Raises:
+            ConfigError: No text has the tokens asked.
+        """
+        wanted = self._wanted
+        tokens = _drawn(self._inputs, wanted.prompt_tokens, wanted.prompt_spread)
+        text, ids = self._writer.write("prompt", number, tokens, next(self._heads))
+        asked = _drawn(self._outputs, wanted.output_tokens, wanted.output_spread)
+        return Prompt(str(number), text, ids, asked, request_class, model)
 
 
 def prompts_for(
@@ -144,43 +175,6 @@ def prompts_for(
     """
     writer = _Writer(wanted.words, codec, seed)
     return [_prompt_for(number, ask, wanted, writer) for number, ask in enumerate(asks)]
-
-
-def data_facts(wanted: Wanted, *, exact: bool) -> Mapping[str, Plain]:
-    """What a reader needs to know of such prompts.
-
-    Args:
-        wanted: What they are like.
-        exact: Whether a tokenizer counted them.
-    """
-    shared = wanted.shared_prefix_tokens
-    rough = (
-        f"about, {TOKENS_PER_WORD} tokens a word"
-        if wanted.words == "real"
-        else f"about, {CHARACTERS_PER_RANDOM_TOKEN} characters a token"
-    )
-    return {
-        **_source(wanted.words, exact=exact),
-        "lengths": {
-            "prompt_tokens": wanted.prompt_tokens,
-            "prompt_spread": wanted.prompt_spread,
-            "output_tokens": wanted.output_tokens,
-            "output_spread": wanted.output_spread,
-            "counted": "exactly, by the tokenizer" if exact else rough,
-        },
-        "sharing": {"prefix_tokens": shared, "prefixes": wanted.prefixes} if shared else "none",
-    }
-
-
-def passage_facts() -> Mapping[str, Plain]:
-    """What the shipped passages are."""
-    return {
-        "kind": "real",
-        "name": "openings and passages of English classics, public domain",
-        "sha256": file_digest(PASSAGES),
-        "passages": len(passages()),
-        "split": "none: nothing is learned from them",
-    }
 
 
 def rough_tokens(text: str) -> int:
@@ -256,16 +250,6 @@ class _Writer:
         return self.codec.decode(ids).replace("\ufffd", "")
 
 
-def _source(words: Words, *, exact: bool) -> Mapping[str, Plain]:
-    if words == "real":
-        order = "each begins with words of its own and a drawn sentence, and goes on in drawn order"
-        return {**passage_facts(), "order": order}
-    if not exact:
-        return {"kind": "synthetic", "name": "random letters", "generator": "drawn uniformly"}
-    how = "token ids drawn uniformly, decoded, and the text read back"
-    return {"kind": "synthetic", "name": "random tokens", "generator": how}
-
-
 def _prompt_for(number: int, ask: Ask, wanted: Wanted, writer: _Writer) -> Prompt:
     output = _answer_tokens(ask, wanted, writer.codec)
     if ask.text is not None:
@@ -317,14 +301,14 @@ def _fitted(prompt: int, output: int, longest: int | None) -> tuple[int, int]:
     return kept, max(1, min(output, longest - kept))
 
 
-def _heads(wanted: Wanted, writer: _Writer) -> Iterator[str]:
+def _heads(wanted: Wanted, writer: _Writer, of: str) -> Iterator[str]:
     """The shared beginning of each prompt in turn; empty texts where none is asked for."""
     known = [""]
     if wanted.shared_prefix_tokens:
         numbers = range(wanted.prefixes)
         size = wanted.shared_prefix_tokens
-        known = [writer.write("prefix", number, size)[0] for number in numbers]
-    deal = random.Random(f"{writer.seed} deal")  # noqa: S311  (no secret hangs on it)
+        known = [writer.write(f"{of}prefix", number, size)[0] for number in numbers]
+    deal = random.Random(f"{writer.seed} {of}deal")  # noqa: S311  (no secret hangs on it)
     while True:
         yield from deal.sample(known, len(known))
 

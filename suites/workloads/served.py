@@ -2,25 +2,24 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from accelbench.harness.errors import ConfigError, TrialError
-from accelbench.harness.foreign import foreign
 from accelbench.harness.load.schedule import replay
 from accelbench.harness.schema.arrivals import Replay
 from accelbench.harness.schema.opgraph import OpGraph
-from accelbench.harness.schema.plain import Plain, file_digest
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.protocols import Samples, Training
 from accelbench.harness.schema.trace import KvLayout
-from accelbench.suites.workloads import pretrained, prompt_text
-from accelbench.suites.workloads.extras import require
+from accelbench.suites.workloads import prompt_facts, prompt_text
+from accelbench.suites.workloads.mix import Mix, RequestClass, refuse_recorded
 from accelbench.suites.workloads.prompt_text import Codec, Wanted, Words
+from accelbench.suites.workloads.tokenizer import Tokenizer
 
-_FILES = ("tokenizer.json", "tokenizer.model")
+_NO_TOKENIZER = "none known: lengths are about"
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,12 @@ class Served:
         words: What prompts are made of: real words, or random tokens.
         shared_prefix_tokens: Tokens at the beginning of each prompt that others have too.
         prefixes: How many such beginnings there are.
-        tokenizer: The model's, a Hugging Face folder or a tokenizer.json on this machine.
+        tokenizer: The model's, where it lies on this machine; None for none.
         max_tokens_total: Most tokens of prompt and answer together that the server takes.
         recording: Conversations that prompts and lengths of answers are taken from, in drawn
             order; lengths, words and sharing are then theirs.
+        mix: Classes of requests in stated shares, which may name models of the server; their
+            lengths and sharing are then those of each class, and those above are not used.
     """
 
     task: ClassVar[Literal["generate"]] = "generate"
@@ -67,15 +68,20 @@ class Served:
     words: Words = "real"
     shared_prefix_tokens: int = 0
     prefixes: int = 1
-    tokenizer: str | None = None
+    tokenizer: Tokenizer | None = None
     max_tokens_total: int | None = None
     recording: Recorded | None = None
+    mix: tuple[RequestClass, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.mix and self.recording is not None:
+            raise ValueError("a recording has lengths of its own, a mix states its own: give one")
         wanted = self._wanted()
         if self.max_tokens_total is not None and self.max_tokens_total < 2:  # noqa: PLR2004  (a prompt and an answer)
             raise ValueError("max_tokens_total must be at least 2")
-        if self.recording is None:
+        if self.mix:
+            self._mixed()
+        elif self.recording is None:
             wanted.fit()
 
     def model(self, weights: Path | None, seed: int) -> Any:  # noqa: ARG002  (refuses)
@@ -95,15 +101,13 @@ class Served:
         return {
             "model": self._named(),
             "weights": "those of the server, which does not tell",
-            "tokenizer": _tokenizer_fact(self.tokenizer),
-            "data": self._recorded_facts(self.recording)
-            if self.recording
-            else prompt_text.data_facts(self._wanted(), exact=self.tokenizer is not None),
+            "tokenizer": self.tokenizer.fact() if self.tokenizer else _NO_TOKENIZER,
+            "data": self._data_facts(),
         }
 
     def geometry(self) -> Mapping[str, Plain]:
-        """Nothing: only the server knows it."""
-        return {}
+        """That it is not known, and why."""
+        return {"value": None, "reason": "unknown: only the server knows it, and does not tell"}
 
     def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (not known)
         """Nothing: only the server knows it."""
@@ -111,7 +115,7 @@ class Served:
 
     def count(self, text: str) -> int | None:
         """Tokens of a text by the tokenizer, where one was named."""
-        codec = _codec(self.tokenizer)
+        codec = self._codec()
         return None if codec is None else codec.count(text)
 
     def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
@@ -121,6 +125,18 @@ class Served:
             TrialError: Always.
         """
         raise _only_the_server("weights")
+
+    def with_digests(self) -> "Served":
+        """The same; tokenizer and recording are named by their digests.
+
+        Raises:
+            ConfigError: A path is wrong, or a file is not the one whose digest is given.
+        """
+        recording = self.recording and replace(
+            self.recording, sha256=self.recording.sha256 or replay.digest(self.recording.path)
+        )
+        tokenizer = self.tokenizer and self.tokenizer.with_digest()
+        return replace(self, tokenizer=tokenizer, recording=recording)
 
     def samples(self) -> Samples:
         """Refuses.
@@ -137,18 +153,22 @@ class Served:
             ConfigError: The model has no name, a path is wrong, or no text has the tokens asked.
         """
         self._named()
+        if self.mix:
+            return self._mixed().prompts(self._codec(), count, seed)
         if self.recording is None:
-            return prompt_text.prompts(self._wanted(), _codec(self.tokenizer), count, seed)
+            return prompt_text.prompts(self._wanted(), self._codec(), count, seed)
         return self.prompts_for(_drawn(_asks(self.recording), count, seed), seed)
 
     def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
         """A prompt for each recorded request; what `max_tokens_total` does not allow is cut.
 
         Raises:
-            ConfigError: The model has no name, a path is wrong, or no text has the tokens asked.
+            ConfigError: The model has no name, a path is wrong, no text has the tokens asked, or a
+                mix is asked for.
         """
         self._named()
-        return prompt_text.prompts_for(asks, self._wanted(), _codec(self.tokenizer), seed)
+        refuse_recorded(self.mix)
+        return prompt_text.prompts_for(asks, self._wanted(), self._codec(), seed)
 
     def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
         """Refuses.
@@ -167,11 +187,16 @@ class Served:
         raise _only_the_server("operators")
 
     def _named(self) -> str:
+        if self.mix and all(one.model for one in self.mix):
+            return ", ".join(self._mixed().models(self.model_name))
         if not self.model_name:
             raise ConfigError(
                 "the model has no name", where="workload.model_name", remedy="give the server's"
             )
         return self.model_name
+
+    def _codec(self) -> Codec | None:
+        return self.tokenizer.codec() if self.tokenizer else None
 
     def _wanted(self) -> Wanted:
         return Wanted(
@@ -184,6 +209,18 @@ class Served:
             prefixes=self.prefixes,
             longest=self.max_tokens_total,
         )
+
+    def _mixed(self) -> Mix:
+        return Mix(self.mix, self.words, self.max_tokens_total)
+
+    def _data_facts(self) -> Mapping[str, Plain]:
+        exact = self.tokenizer is not None
+        if self.mix:
+            mixed = self._mixed()
+            return mixed.facts(exact=exact, models=mixed.models(self.model_name))
+        if self.recording:
+            return self._recorded_facts(self.recording)
+        return prompt_facts.data_facts(self._wanted(), exact=exact)
 
     def _recorded_facts(self, recording: Recorded) -> Mapping[str, Plain]:
         exact = self.tokenizer is not None
@@ -216,52 +253,3 @@ def _drawn(asks: Sequence[Ask], count: int, seed: int) -> list[Ask]:
     while len(order) < count:
         order += draw.sample(asks, len(asks))
     return order[:count]
-
-
-def _tokenizer_fact(path: str | None) -> str:
-    if path is None:
-        return "none known: lengths are about"
-    file = _tokenizer_file(path)
-    with foreign("reading the tokenizer", where=file.name):
-        return f"of {Path(path).absolute().name}, {file.name} has sha256 {file_digest(file)}"
-
-
-def _tokenizer_file(path: str) -> Path:
-    """The file that holds a tokenizer.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    place = Path(path).expanduser()
-    known = [place] if place.is_file() else [place / name for name in _FILES]
-    for file in known:
-        if file.is_file():
-            return file
-    raise ConfigError(
-        f"{path!r} holds no tokenizer ({' or '.join(_FILES)})",
-        where="workload.tokenizer",
-        remedy="name a Hugging Face folder or a tokenizer.json, or null for none",
-    )
-
-
-@cache
-def _codec(path: str | None) -> Codec | None:
-    """The tokenizer at a path.
-
-    Raises:
-        ConfigError: There is none.
-        MissingPart: The library that reads it is not installed.
-        ForeignError: It cannot be read.
-    """
-    if path is None:
-        return None
-    file = _tokenizer_file(path)
-    require("torch", "transformers")
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: PLC0415  (slow to import)
-
-    with foreign("reading the tokenizer", where=file.name):
-        if Path(path).expanduser().is_file():
-            known = PreTrainedTokenizerFast(tokenizer_file=str(file))
-        else:
-            known = AutoTokenizer.from_pretrained(file.parent, local_files_only=True)
-    return pretrained.codec_of(known, file.name)

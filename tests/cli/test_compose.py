@@ -1,10 +1,15 @@
 """Cells composed of presets, suites and the user's overrides."""
 
+from dataclasses import replace
+
 import pytest
 
 from accelbench.cli.compose import compose_suite
 from accelbench.harness.errors import ConfigError
+from accelbench.harness.run.planner import resolve
+from accelbench.harness.run.registry import builder
 from accelbench.harness.schema.arrivals import Gamma, Poisson
+from accelbench.harness.schema.cell import Neighbour
 
 
 @pytest.fixture
@@ -41,6 +46,33 @@ def test_a_value_of_several_kinds_is_replaced_whole(suite):
     assert suite(cells, "scenario.arrivals.rate_per_s=7")["one"].scenario.arrivals.rate_per_s == 7
 
 
+def test_a_cell_names_the_one_that_works_beside_it(suite):
+    """Of a swept one by the full name; every cell of its own sweep is beside the same one."""
+    cells = (
+        "  it: {choose: {scenario: closed_loop}, sweep: {scenario.concurrency: [1, 4]}}\n"
+        "  one: {choose: {scenario: open_loop}, sweep: {scenario.requests: [8, 9]},"
+        " beside: it-concurrency=4}\n"
+    )
+    found = suite(cells)
+    assert {name: cell.beside for name, cell in found.items()} == {
+        "it-concurrency=1": None,
+        "it-concurrency=4": None,
+        "one-requests=8": Neighbour("it-concurrency=4"),
+        "one-requests=9": Neighbour("it-concurrency=4"),
+    }
+
+
+@pytest.mark.torch
+def test_the_suite_neighbours_measures_each_side_alone_too():
+    """Each neighbour is a cell, and each cell beside one differs from `alone` in that only."""
+    cells = resolve(compose_suite("neighbours", ["tracker=none"]))
+    beside = [cell for cell in cells.values() if cell.beside]
+    assert {cell.beside.cell for cell in beside} == {"batch", "users"}
+    for cell in beside:
+        assert replace(cell, name="alone", beside=None) == cells["alone"]
+        assert cell.beside.hash == cells[cell.beside.cell].hash
+
+
 def test_a_mapping_is_merged_into_the_one_that_is_there(suite):
     """Limits that are not named keep their values."""
     cells = "  one: {choose: {scenario: single_stream}}\n"
@@ -64,3 +96,33 @@ def test_the_suite_serving_has_what_an_engine_can_do(overrides, only_vllm):
     names = [cell.name for cell in compose_suite("serving", overrides)]
     assert {"single", "users-concurrency=8", "rate-rate_per_s=2", "replay"} <= {*names}
     assert ("speculative" in names) == ("quantised_cache" in names) == only_vllm
+
+
+@pytest.mark.parametrize("adapter", ["torch", "vllm_server", "openai"])
+def test_the_suite_mix_has_classes_alone_and_together(adapter):
+    """Two models are asked of a server alone, as only it has two."""
+    cells = {cell.name: cell for cell in compose_suite("mix", (f"adapter={adapter}",))}
+    models = {"models-single_stream", "models-closed_loop"}
+    kinds = ("chat", "document", "mixed")
+    both = {f"{name}_{load}" for name in kinds for load in ("rate", "users")}
+    assert {*cells} == both | {"turns"} | (models if adapter == "openai" else set())
+    mixed = builder(cells["mixed_rate"].workload)
+    assert [(one.name, one.share) for one in mixed.mix] == [("chat", 0.75), ("document", 0.25)]
+    alone = builder(cells["chat_rate"].workload)
+    chat = mixed.mix[0]
+    for name in ("prompt_tokens", "prompt_spread", "output_tokens", "output_spread"):
+        assert getattr(alone, name) == getattr(chat, name)
+    rates = [cells[f"{name}_rate"].scenario.arrivals.rate_per_s for name in ("chat", "mixed")]
+    assert rates[0] == chat.share * rates[1]
+
+
+def test_models_of_the_suite_mix_must_be_named():
+    """The first is the workload's own; the second is given by its place."""
+    named = ("adapter=openai", "workload.model_name=a", "workload.mix.1.model=b")
+    cells = {cell.name: cell for cell in compose_suite("mix", named)}
+    made = builder(cells["models-single_stream"].workload)
+    assert made.facts()["data"]["mix"]["models"] == ["a", "b"]
+    assert [one.name for one in builder(cells["mixed_rate"].workload).mix] == ["chat", "document"]
+    unnamed = {cell.name: cell for cell in compose_suite("mix", named[:2])}
+    with pytest.raises(ConfigError, match="the model of class second has no name"):
+        builder(unnamed["models-single_stream"].workload)

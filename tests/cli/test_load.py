@@ -49,6 +49,7 @@ def test_a_closed_loop_of_chats_is_a_document(accelbench, server):
         (("--rate", "0"), "rate_per_s must be above 0"),
         (("--concurrency", "0"), "concurrency must be at least 1"),
         (("--rate", "4", "--slo", "tpot=1"), "no service level 'tpot=1'"),
+        (("--rate", "4", "--tokenizer", "nowhere"), "'nowhere' holds no tokenizer"),
     ],
 )
 def test_a_wrong_request_is_one_line(accelbench, words, complaint):

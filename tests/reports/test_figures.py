@@ -3,13 +3,16 @@
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from accelbench.harness.bundle.summary import read_bundle
+from accelbench.harness.judge.checklist.rules import BrokenRule
 from accelbench.harness.metrics.latency import e2e_service
 from accelbench.harness.metrics.observation import Observation
+from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.platform import Figure
 from accelbench.harness.schema.recorder import table_of
 from accelbench.harness.schema.trace import Trace, TraceHead
@@ -243,3 +246,72 @@ def test_a_figure_in_a_page_has_the_pages_ink_and_ids_of_its_own():
     assert "white" not in text
     assert "http" not in text
     assert "&lt;b>" in text
+
+
+@pytest.fixture
+def long_trial(make_long):
+    """A cell that was watched for two minutes, as the figure takes it."""
+    told = {
+        "throughput.drift": Measurement(-3.0, "%/h", 240),
+        "memory.growth": Measurement(1e4, "byte/s", 120),
+    }
+    cell = SimpleNamespace(measurements=told, status="valid")
+    return SimpleNamespace(
+        label="long",
+        title="long (measured)",
+        cell=cell,
+        value=told.get,
+        checklist=SimpleNamespace(rules=()),
+        observed=lambda: iter([("trial 1", make_long)]),
+    )
+
+
+@pytest.fixture
+def make_long():
+    """Two requests of eight tokens a second; memory and use of keys and values once a second."""
+    second = 10**9
+    requests = [
+        {"id": str(k), "due_ns": k * second // 2, "sent_ns": k * second // 2,
+         "done_ns": k * second // 2 + 1000, "output_tokens": 8, "status": "ok"}
+        for k in range(240)
+    ]  # fmt: skip
+    counters = [
+        {"name": name, "at_ns": k * second, "value": value, "unit": unit, "scope": scope}
+        for k in range(-5, 120)
+        for name, value, unit, scope in (
+            ("memory.resident", 2e8 + k * 1e4, "byte", "engine"),
+            ("memory.resident", 7.0, "byte", "generator"),
+            ("kv.usage", 0.1 + 0.4 * (k == 60), "1", "engine 0"),
+        )
+    ]
+    head = TraceHead("accelbench.trace/1", "wall", "measured", (0, 120 * second))
+    tables = {"requests": requests, "counters": counters}
+    return Observation(Trace(head, {name: table_of(name, rows) for name, rows in tables.items()}))
+
+
+def test_a_long_trial_is_drawn_over_time(long_trial):
+    """Its throughput in parts, and beneath it memory and keys and values on the same axis."""
+    chart = drawing("over_time", [long_trial]).chart.to_dict()
+    rates, memory, usage = (
+        [row for row in values_of(panel) if "seconds" in row] for panel in chart["vconcat"]
+    )
+    assert {row["value"] for row in rates} == {16.0}
+    assert (memory[0], len(memory)) == ({"seconds": 0.0, "value": 200.0}, 120)
+    assert [row["seconds"] for row in usage if row["value"] == 0.5] == [60.0]
+    spans = {str(panel["layer"][0]["encoding"]["x"]["scale"]) for panel in chart["vconcat"]}
+    assert len(spans) == 1
+    assert "growth 10 kbyte/s" in str(chart)
+
+
+def test_a_long_trial_that_a_rule_rejects_is_not_drawn_over_time(long_trial):
+    """The rule stands in its place."""
+    rule = BrokenRule("RULE-23", "reject", "an FPGA result without its clock; §3.6.4")
+    long_trial.checklist.rules = (rule,)
+    found = drawing("over_time", [long_trial])
+    assert found.chart is None
+    assert "long (RULE-23: an FPGA result without its clock" in found.lacks
+
+
+def test_a_cell_that_was_not_watched_for_long_is_not_drawn_over_time(cells):
+    """What is missing is said in its place."""
+    assert "60 s or longer" in drawing("over_time", cells).lacks

@@ -51,6 +51,18 @@ def test_offline_generation_is_judged_by_its_tokens():
     assert list(headline(cell("offline", "tp.samples", "tp.requests"))) == ["tp.samples"]
 
 
+def test_a_mix_shows_each_of_its_classes():
+    """The wait, the time per token and the throughput of each, after what is of all requests."""
+    of_classes = [f"class.{name}.{one}" for name in "ab" for one in ("tp.system", "tpot.mean")]
+    names = (*of_classes, "class.a.share", "class.a.ttft.response.p50")
+    shown = headline(cell("open_loop", "load.offered", *SERVED, *names))
+    assert list(shown) == ["load.offered", *SERVED, *of_classes]
+    turns = cell("single_stream", "tp.decode", "class.switch.ttft")
+    assert "class.switch.ttft" in headline(turns)
+    loaded = cell("open_loop", "load.offered", absent=["class.switch.ttft"])
+    assert "class.switch.ttft" not in headline(loaded)
+
+
 def test_a_server_that_tells_no_prefill_generates_all_the_same():
     """Its tokens arrived one by one."""
     assert generates(cell("open_loop", *TOKENS))

@@ -82,10 +82,13 @@ class TorchEngine:
         prompts: Sequence[Prompt],
         prefilled: Callable[[], None],
         tokens: Callable[[Sequence[int]], None],
-    ) -> None:
+    ) -> Sequence[Sequence[int]]:
         """Decodes greedily; tokens are told when their ids are known on the host."""
-        for members, _ in zip(steps_of(prompts), self.greedy(prompts, prefilled), strict=True):
+        ids: list[Sequence[int]] = []
+        for members, step in zip(steps_of(prompts), self.greedy(prompts, prefilled), strict=True):
             tokens(members)
+            ids.append(step)
+        return ids
 
     def greedy(
         self, prompts: Sequence[Prompt], prefilled: Callable[[], None]

@@ -14,6 +14,7 @@ from accelbench.adapters.engines.torch.facts import (
     device_facts,
     practice_facts,
 )
+from accelbench.harness.environment.heap import tell_heap
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.batching import geometry_as_run
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf
@@ -112,7 +113,9 @@ class TorchSession:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         demand = None if training else self._demand
+        self._tell_memory(recorder)
         self._asked = drive(self._engine, builder, samples, demand, work, recorder).facts
+        self._tell_memory(recorder)
         recorder.counter("rss_peak", _peak_bytes(), "byte")
         recorder.counter("weights", self._engine.weight_bytes, "byte")
         for share in ("coverage.operators", "coverage.flops"):
@@ -122,6 +125,15 @@ class TorchSession:
         if self._device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self._device)
             recorder.counter("device_memory_peak", peak, "byte", "device")
+
+    def _tell_memory(self, recorder: Recorder) -> None:
+        """What the allocators of host and device hold now, and what of it is in use."""
+        tell_heap(recorder)
+        if self._device.type == "cuda":
+            told = torch.cuda.memory_stats(self._device)
+            for part in ("reserved", "allocated"):
+                held = told.get(f"{part}_bytes.all.current", 0)
+                recorder.counter(f"device_memory.{part}", held, "byte", "device")
 
 
 class _TensorSamples:

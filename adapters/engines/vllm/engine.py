@@ -21,11 +21,13 @@ from accelbench.adapters.engines.vllm.facts import (
     compiled_as,
     emptied,
     engine_facts,
+    kv_capacity,
     padding,
 )
 from accelbench.adapters.engines.vllm.launch import OVERRIDES
 from accelbench.adapters.engines.vllm.loop import Ended, Progress, serve
 from accelbench.adapters.engines.vllm.options import EngineOptions
+from accelbench.harness.environment.heap import tell_heap
 from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf, sleep_until_ns
@@ -144,16 +146,16 @@ def progress(output: Any) -> Progress:
     Args:
         output: A RequestOutput with the new tokens alone.
     """
-    tokens = sum(len(one.token_ids) for one in output.outputs)
+    ids = [token for one in output.outputs for token in one.token_ids]
     if not output.finished:
-        return Progress(int(output.request_id), tokens, None)
+        return Progress(int(output.request_id), len(ids), None, ids)
     stats = output.metrics
     ended = Ended(
         queue_exit_ns=_instant(getattr(stats, "scheduled_ts", 0.0)),
         prefill_end_ns=_instant(getattr(stats, "first_token_ts", 0.0)),
         cached_tokens=output.num_cached_tokens,
     )
-    return Progress(int(output.request_id), tokens, ended)
+    return Progress(int(output.request_id), len(ids), ended, ids)
 
 
 def _instant(at_s: float) -> int | None:
@@ -211,10 +213,17 @@ class VllmSession:
         if layout is not None:
             size = self._told.block_size or layout.block_tokens
             recorder.kv(replace(layout, block_tokens=size))
-        served, window = serve(VllmEngine(self._engine), plan, self._demand, recorder)
+        scored_by = self._builder if work.rules.accuracy == "all" else None
+        engine = VllmEngine(self._engine)
+        tell_heap(recorder)
+        served, window = serve(engine, plan, self._demand, recorder, scored_by)
         self._asked = {**plan.facts, **served}
         caching = caches_prefixes(self._options, self._told)
         self._counts.tell(window, recorder, caching=caching)
+        capacity = kv_capacity(self._told)
+        if capacity is not None:
+            recorder.counter("kv.capacity", capacity, "token", "engine")
+        tell_heap(recorder)
         recorder.counter("rss_peak", _peak_bytes(), "byte")
         parameters = self._builder.facts().get("parameters")
         if isinstance(parameters, int) and self._told.quantization is None:
@@ -247,6 +256,7 @@ def told(engine: Any) -> Told:
         prefix_caching=cache.enable_prefix_caching,
         block_size=cache.block_size,
         blocks=cache.num_gpu_blocks,
+        capacity=getattr(cache, "kv_cache_size_tokens", None),
         max_num_seqs=scheduler.max_num_seqs,
         max_num_batched_tokens=scheduler.max_num_batched_tokens,
         compile_s=compilation.compilation_time or None,

@@ -33,6 +33,7 @@ class Told:
         prefix_caching: Whether prompts find what others have computed.
         block_size: Tokens in a block of keys and values.
         blocks: How many blocks there are.
+        capacity: Tokens whose keys and values fit, as vLLM reckons it.
         max_num_seqs: Most requests in a batch.
         max_num_batched_tokens: Most tokens of a step.
         compile_s: What compiling took, seconds.
@@ -47,6 +48,7 @@ class Told:
     prefix_caching: bool | None = None
     block_size: int | None = None
     blocks: int | None = None
+    capacity: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     compile_s: float | None = None
@@ -141,6 +143,20 @@ def engine_facts(options: EngineOptions, told: Told) -> dict[str, Plain]:
     }
 
 
+def kv_capacity(told: Told) -> int | None:
+    """Tokens whose keys and values fit; None where the engine does not tell.
+
+    vLLM's own figure goes first: of a model some of whose layers have a window, blocks times
+    their size is not what fits.
+
+    Args:
+        told: What the engine told.
+    """
+    if told.capacity is not None or told.blocks is None or told.block_size is None:
+        return told.capacity
+    return told.blocks * told.block_size
+
+
 def caches_prefixes(options: EngineOptions, told: Told) -> bool:
     """Whether there is a prefix cache: vLLM has none for some models.
 
@@ -199,6 +215,7 @@ def _kv_cache(options: EngineOptions, told: Told) -> Mapping[str, Plain]:
         "policy": "paged: whole blocks, given out as a sequence grows",
         "block_size": told.block_size or options.block_size,
         "blocks": told.blocks,
+        "capacity_tokens": kv_capacity(told),
         "format": options.kv_cache_dtype,
         "compressed": options.kv_element_bytes() < 2,  # noqa: PLR2004  (bytes of 16 bits)
         "recomputed": "after a preemption",

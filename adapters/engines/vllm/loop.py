@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from accelbench.harness.load.agreement import record_tokens
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.batching import garbage_waits
 from accelbench.harness.load.engines import Demand, DemandOf
@@ -17,6 +18,7 @@ from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
+from accelbench.harness.schema.protocols import WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
 
 
@@ -43,11 +45,13 @@ class Progress:
         number: Its place in the plan.
         tokens: How many tokens.
         ended: What is told of it, if it is done.
+        ids: The tokens themselves.
     """
 
     number: int
     tokens: int
     ended: Ended | None
+    ids: Sequence[int] = ()
 
 
 class SteppedEngine(Protocol):
@@ -77,11 +81,13 @@ class Answer:
         steps: When its tokens could be read, how many they were, and of how many requests there
             were tokens then.
         ended: What the engine told of it.
+        ids: Its tokens.
     """
 
     turn: Turn
     steps: list[tuple[int, int, int]] = field(default_factory=list)
     ended: Ended = field(default_factory=lambda: Ended(None, None, None))
+    ids: list[int] = field(default_factory=list)
 
     @property
     def done_ns(self) -> int:
@@ -95,7 +101,11 @@ class Answer:
 
 
 def serve(
-    engine: SteppedEngine, plan: LoadPlan, demand: DemandOf | None, recorder: Recorder
+    engine: SteppedEngine,
+    plan: LoadPlan,
+    demand: DemandOf | None,
+    recorder: Recorder,
+    scored_by: WorkloadBuilder | None = None,
 ) -> tuple[dict[str, Plain], Window]:
     """Runs a plan and records it; all is stamped while it runs and recorded afterwards.
 
@@ -104,6 +114,7 @@ def serve(
         plan: The load.
         demand: Source of FLOPs and bytes, or None where they are unknown.
         recorder: Takes the events.
+        scored_by: The workload that the answers are held against; None where they are not.
 
     Returns:
         The lengths in the window, for the facts of the trial; the window.
@@ -128,6 +139,9 @@ def serve(
     for answer in answers:
         _record_request(plan, answer, recorder)
         _record_phases(plan, answer, window, demand, recorder)
+    if scored_by is not None:
+        ids = {answer.turn.number: answer.ids for answer in answers if answer.ids}
+        record_tokens(scored_by, plan, ids, recorder)
     inside = range(plan.warmup, plan.warmup + plan.requests)
     made = [one.tokens for one in answers if one.turn.number in inside]
     given = [len(plan.prompts[number].tokens) for number in inside]
@@ -167,6 +181,7 @@ def _noted(progress: Sequence[Progress], live: dict[int, Answer], at_ns: int) ->
     for one in progress:
         if one.tokens:
             live[one.number].steps.append((at_ns, one.tokens, together))
+            live[one.number].ids += one.ids
     done = []
     for one in progress:
         if one.ended is not None:
@@ -190,6 +205,7 @@ def _record_request(plan: LoadPlan, answer: Answer, recorder: Recorder) -> None:
         queue_exit_ns=answer.ended.queue_exit_ns,
         prefill_end_ns=answer.ended.prefill_end_ns,
         query=str(turn.number // plan.group) if plan.group > 1 else None,
+        request_class=prompt.request_class,
     )
     for at_ns, count, _ in answer.steps:
         recorder.token(prompt.id, at_ns, count)

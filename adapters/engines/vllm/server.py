@@ -15,6 +15,7 @@ from accelbench.adapters.engines.vllm.facts import (
     emptied,
     engine_facts,
     from_log,
+    kv_capacity,
     padding,
 )
 from accelbench.adapters.engines.vllm.launch import (
@@ -193,6 +194,9 @@ class VllmServerSession:
             asked = serve(self._adapter.target(self._url), self._builder, work, recorder)
         caching = caches_prefixes(self._adapter, self._told)
         record(watch.readings, recorder.window_ns, recorder, caching=caching)
+        capacity = kv_capacity(self._told)
+        if capacity is not None:
+            recorder.counter("kv.capacity", capacity, "token", "engine")
         layout = self._builder.kv(self._adapter.kv_element_bytes())
         if layout is not None:
             recorder.kv(
@@ -219,11 +223,16 @@ def _watching(watch: Watch, period_s: float | None) -> Plain:
 
 def _with_cache(told: Told, labels: Mapping[str, str]) -> Told:
     """The same, with what the metrics tell of the cache of keys and values."""
-    size, blocks = labels.get("block_size", ""), labels.get("num_gpu_blocks", "")
+
+    def number(name: str) -> int | None:
+        told = labels.get(name, "")
+        return int(told) if told.isdecimal() else None
+
     caching = labels.get("enable_prefix_caching")
     return replace(
         told,
-        block_size=int(size) if size.isdecimal() else None,
-        blocks=int(blocks) if blocks.isdecimal() else None,
+        block_size=number("block_size"),
+        blocks=number("num_gpu_blocks"),
+        capacity=number("kv_cache_size_tokens"),
         prefix_caching=None if caching is None else caching == "True",
     )

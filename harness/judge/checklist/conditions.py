@@ -143,6 +143,8 @@ def _coverage_below_1(documents: Documents) -> Verdict | None:
 
 
 def _shared(documents: Documents) -> Verdict | None:
+    if value_at(documents, "record:/engine/beside") is not None:
+        return Verdict(holds=True, why="the record tells of a neighbour")
     reasons: Any = value_at(documents, "record:/reasons") or ()
     if any(reason["code"] == "foreign_load" for reason in reasons):
         return Verdict(holds=True, why="the record tells of foreign load")
@@ -256,7 +258,9 @@ CONDITIONS_BY_TEXT: Mapping[str, Condition] = MappingProxyType(
             "cloud", _any_declared("energy.amortization"), _no("no cloud is told")
         ),
         "multi-model serving": Condition(
-            "multi_model", _any_declared("model.switching"), _no("one model is served")
+            "multi_model",
+            _told("record:/engine/data/mix/models", field="model.switching"),
+            _no("one model is served"),
         ),
         "speculative decoding is on": Condition(
             "speculative",

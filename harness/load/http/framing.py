@@ -50,7 +50,17 @@ class Framing:
         body_at: How many bytes came before the body, informational responses included.
     """
 
-    __slots__ = ("_carry", "_chunked", "_open_ended", "_skip", "body_at", "keep_alive", "status")
+    __slots__ = (
+        "_again",
+        "_carry",
+        "_chunked",
+        "_open_ended",
+        "_skip",
+        "_step",
+        "body_at",
+        "keep_alive",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.status = 0
@@ -60,6 +70,8 @@ class Framing:
         self._chunked = False
         self._open_ended = False
         self._skip = 0  # bytes until there is something to look at, or until the end
+        self._again = b""  # end of a chunk and header of the next, where that is as long as before
+        self._step = 0  # bytes from one such header to the next
 
     def feed(self, data: bytes) -> bool:
         """Takes a reading; returns whether the response is whole with it.
@@ -121,6 +133,9 @@ class Framing:
             self._carry = b""
         end = len(data)
         while at <= end:
+            if self._again and at > 1 and data.startswith(self._again, at - 2):
+                at += self._step
+                continue
             if at and not data.endswith(b"\r\n" if at > 1 else b"\n", 0, at):
                 raise MalformedResponse("a chunk goes on beyond its size")
             if at == end:
@@ -135,7 +150,9 @@ class Framing:
             size = chunk_size(data[at:eol])
             if not size:
                 return self._close(data, at, eol + 2)
-            at = eol + size + 4
+            self._again = b"\r\n%s\r\n" % data[at:eol]
+            self._step = eol - at + size + 4
+            at += self._step
         if at == end + 1 and not data.endswith(b"\r"):
             raise MalformedResponse("a chunk goes on beyond its size")
         self._skip = at - end
@@ -206,15 +223,20 @@ def body(data: bytes, head: Head, at: int) -> tuple[bytes, list[int], list[int]]
     if not head.chunked:
         return data[at:], [0], [at]
     pieces, starts, shifts, size = [], [], [], 0
-    while (eol := data.find(b"\r\n", at)) >= 0:
-        header = data[at:eol]
-        try:
-            length = int(header, 16) if header.isalnum() else chunk_size(header)
-        except ValueError:
-            break
-        if not length:
-            break
-        begin = eol + 2
+    header, length = b"", 0
+    while True:
+        if not (header and data.startswith(header, at)):
+            eol = data.find(b"\r\n", at)
+            if eol < 0:
+                break
+            header = data[at : eol + 2]
+            try:
+                length = int(header, 16) if header[:-2].isalnum() else chunk_size(header[:-2])
+            except ValueError:
+                break
+            if not length:
+                break
+        begin = at + len(header)
         at = begin + length + 2
         piece = data[begin : at - 2]
         pieces.append(piece)

@@ -2,30 +2,22 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from accelbench.harness.load.http.events import (
-    DONE,
+from accelbench.harness.load.http.answer import (
     MESSAGE,
     Answer,
-    BadEvent,
     Kind,
-    completed,
-    decode,
-    decoded,
-    events,
-    line_of,
     message_of,
     storable,
 )
+from accelbench.harness.load.http.events import DONE, BadEvent, decode, decoded, events, line_of
 from accelbench.harness.load.http.exchange import Exchange, Outcome
 from accelbench.harness.load.http.framing import MalformedResponse, body, final_head
+from accelbench.harness.load.http.usual import read_usual
 
 Status: TypeAlias = Literal["ok", "failed", "timeout", "cancelled", "unsent"]
-Arrival: TypeAlias = tuple[int, int | None, Kind]
-"""When tokens arrived, how many (None where nobody told), and of which kind."""
-
 _OK = 200
 _OUTCOMES: dict[Outcome, tuple[Status, str]] = {
     "refused": ("failed", "refused"),
@@ -49,7 +41,9 @@ class Reply:
     Attributes:
         status: "ok" for a whole answer with at least one token.
         error: Why not, in one line; None if it is ok.
-        arrivals: In order of time; also of an answer that broke off.
+        at_ns: When tokens arrived, in order; also of an answer that broke off.
+        counts: How many with each arrival; None where nobody told.
+        kinds: Of which kind.
         done_ns: When the last byte of a whole response arrived, whatever it says; else None.
         input_tokens: As the server counted them; None where it did not.
         cached_input_tokens: How many of them came from a prefix cache; None likewise.
@@ -64,7 +58,9 @@ class Reply:
 
     status: Status
     error: str | None
-    arrivals: tuple[Arrival, ...]
+    at_ns: tuple[int, ...]
+    counts: tuple[int | None, ...]
+    kinds: tuple[Kind, ...]
     done_ns: int | None
     input_tokens: int | None
     cached_input_tokens: int | None
@@ -98,7 +94,9 @@ def read(exchange: Exchange) -> Reply:
     return Reply(
         status=status,
         error=problem or None,
-        arrivals=tuple(zip(answer.at_ns, answer.counts, answer.kinds, strict=True)),
+        at_ns=tuple(answer.at_ns),
+        counts=tuple(answer.counts),
+        kinds=tuple(answer.kinds),
         done_ns=exchange.ended_ns if complete else None,
         input_tokens=answer.input_tokens,
         cached_input_tokens=answer.cached_input_tokens,
@@ -110,22 +108,6 @@ def read(exchange: Exchange) -> Reply:
         spread=answer.spread,
         streamed=answer.streamed,
     )
-
-
-def counted(reply: Reply, tokens: int) -> Reply:
-    """The reply with its tokens counted from its text; the server's own count stands.
-
-    Args:
-        reply: As read.
-        tokens: What a tokenizer makes of its whole text, reasoning included.
-    """
-    if reply.output_tokens is not None:
-        return reply
-    counts, spread = completed([count for _, count, _ in reply.arrivals], tokens)
-    arrivals = tuple(
-        (at_ns, count, kind) for (at_ns, _, kind), count in zip(reply.arrivals, counts, strict=True)
-    )
-    return replace(reply, arrivals=arrivals, output_tokens=tokens, spread=reply.spread or spread)
 
 
 def _take_response(answer: Answer, exchange: Exchange) -> str:
@@ -171,6 +153,8 @@ class _Places:
 
     def at_ns(self, end: int) -> int:
         """When the last byte before a place arrived."""
+        if len(self._at_ns) == 1:
+            return self._at_ns[0]
         last = end - 1
         last += self._shifts[bisect_right(self._starts, last) - 1]
         return self._at_ns[bisect_right(self._upto, last)]
@@ -181,6 +165,10 @@ def _take_events(answer: Answer, content: bytes, places: _Places) -> None:
     if DONE in data:
         answer.ended = True
         data = data[: data.index(DONE)]
+    usual = read_usual(data)
+    if usual is not None:
+        answer.take_all(usual, [places.at_ns(ends[number]) for number in usual.numbers])
+        return
     taken = 0
     try:
         for event in decoded(data):

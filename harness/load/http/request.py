@@ -37,7 +37,9 @@ class Address:
 
 
 class Encoder:
-    """Writes requests to one target; what all of them share is written once.
+    """Writes requests to one target; what all that name one model share is written once.
+
+    A request names the model of its prompt, else that of the target.
 
     The fields of the target's `extra` stand in place of ours; one that is None is left out, ours
     too. So OpenAI's reasoning models are asked with
@@ -53,14 +55,8 @@ class Encoder:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._head = _head(target)
-        fields: dict[str, Plain] = {
-            "model": target.model,
-            "temperature": 0,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **target.extra,
-        }
-        self._shared = _json({name: of for name, of in fields.items() if of is not None})[:-1]
+        self._shared: dict[str, str] = {}
+        self._shared_by(target.model)
         self._own = {_LIMIT, "messages" if target.api == "chat" else "prompt"} - set(target.extra)
 
     def encode(self, prompt: Prompt) -> bytes:
@@ -70,10 +66,25 @@ class Encoder:
             ConfigError: Token ids are to be sent, and the prompt has none.
         """
         own = {name: of for name, of in self._asked(prompt).items() if name in self._own}
+        shared = self._shared_by(prompt.model or self._target.model)
         rest = _json(own)[1:]
-        comma = "," if own and self._shared != "{" else ""
-        body = f"{self._shared}{comma}{rest}".encode()
+        comma = "," if own and shared != "{" else ""
+        body = f"{shared}{comma}{rest}".encode()
         return b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
+
+    def _shared_by(self, model: str) -> str:
+        """The beginning of the body of every request that names this model; written once."""
+        if model not in self._shared:
+            fields: dict[str, Plain] = {
+                "model": model,
+                "temperature": 0,
+                "stream": True,
+                "stream_options": {"include_usage": True},
+                **self._target.extra,
+            }
+            told = {name: of for name, of in fields.items() if of is not None}
+            self._shared[model] = _json(told)[:-1]
+        return self._shared[model]
 
     def _asked(self, prompt: Prompt) -> dict[str, Plain]:
         if self._target.api == "chat":

@@ -1,6 +1,7 @@
 """The plan of a trial's load: every request, in order, and when each is due."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias, cast
@@ -12,7 +13,7 @@ from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.load.asked import asked, histogram
 from accelbench.harness.load.schedule import replay
 from accelbench.harness.load.schedule.processes import arrival_times, mean_rate
-from accelbench.harness.schema.arrivals import ArrivalProcess, Replay
+from accelbench.harness.schema.arrivals import ArrivalProcess, Constant, Gamma, Poisson, Replay
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
@@ -55,7 +56,9 @@ class LoadPlan:
         arrivals: What the trace says of the schedule; None for the other modes.
         slo: The service level that requests are held to.
         facts: What is told of the load in the record: how work becomes due, how many requests
-            are in the window and after it, the seed, warm-up, and lengths asked for in the window.
+            are in the window and after it, the seed, warm-up, and lengths asked for in the window;
+            whether what makes requests due is the same from first to last (`stationary`); how many
+            requests of the window are of each class of a mix.
             Of an open loop also the arrival process, its mean rate where it has one, and the
             schedule that came of them; of a replay also what it changed.
     """
@@ -82,7 +85,8 @@ def plan_load(scenario: Scenario, builder: WorkloadBuilder, warmup: int, seed: i
     Args:
         scenario: How work arrives.
         builder: The workload.
-        warmup: Requests before the window; queries, where a query has several samples.
+        warmup: What comes before the window: requests; queries, where a query has several
+            samples; batches, where work is there at the start.
         seed: Of prompts and schedule.
 
     Raises:
@@ -93,9 +97,10 @@ def plan_load(scenario: Scenario, builder: WorkloadBuilder, warmup: int, seed: i
     if isinstance(scenario, OpenLoop):
         return _open_loop(scenario, builder, warmup, seed)
     if isinstance(scenario, Offline):
-        requests = -(-scenario.samples // scenario.batch_size) * scenario.batch_size
-        shape = _Shape("start", warmup, requests, 0, scenario.batch_size, 1)
-        return _closed(shape, scenario, None, builder, seed)
+        size = scenario.batch_size
+        requests = -(-scenario.samples // size) * size
+        shape = _Shape("start", warmup * size, requests, 0, size, 1)
+        return _closed(shape, scenario, None, builder, warmup, seed)
     if isinstance(scenario, SingleStream):
         shape = _Shape("users", warmup, scenario.requests, 0, 1, 1)
     elif isinstance(scenario, MultiStream):
@@ -106,7 +111,7 @@ def plan_load(scenario: Scenario, builder: WorkloadBuilder, warmup: int, seed: i
         shape = _Shape("users", warmup, scenario.requests, users, users, 1)
     else:
         raise TrialError(f"scenario {scenario.kind!r} makes no load of requests")
-    return _closed(shape, scenario, scenario.slo, builder, seed)
+    return _closed(shape, scenario, scenario.slo, builder, warmup, seed)
 
 
 class _Shape(NamedTuple):
@@ -125,13 +130,19 @@ def _closed(
     scenario: Scenario,
     slo: ServiceLevel | None,
     builder: WorkloadBuilder,
+    warmup: int,
     seed: int,
 ) -> LoadPlan:
     total = shape.warmup + shape.requests + shape.tail
     prompts = _checked(builder.prompts(total, seed), total)
-    told = asked(scenario, "generate", shape.warmup // shape.group)
+    told = asked(scenario, "generate", warmup)
     window = slice(shape.warmup, shape.warmup + shape.requests)
-    load: dict[str, Plain] = {"requests": shape.requests, "tail": shape.tail, "seed": seed}
+    load: dict[str, Plain] = {
+        "requests": shape.requests,
+        "tail": shape.tail,
+        "seed": seed,
+        "stationary": True,
+    }
     return LoadPlan(
         prompts=prompts,
         warmup=shape.warmup,
@@ -168,6 +179,7 @@ def _open_loop(scenario: OpenLoop, builder: WorkloadBuilder, warmup: int, seed: 
         "requests": due_s.size - warmup - tail,
         "tail": tail,
         "seed": seed,
+        "stationary": isinstance(process, Constant | Poisson | Gamma),
         "arrivals": _told(process),
         **({} if rate is None else {"mean_rate_per_s": rate}),
         "schedule": _schedule(due_s, due_s[window]),
@@ -215,13 +227,27 @@ def _facts(
     told: Mapping[str, Plain], load: Mapping[str, Plain], inside: Sequence[Prompt]
 ) -> dict[str, Plain]:
     """What the record tells of the load; lengths are those asked for in the window."""
+    mix = _mix(inside)
     lengths: dict[str, Plain] = {"output": histogram([prompt.output_tokens for prompt in inside])}
     if all(prompt.tokens for prompt in inside):
         lengths["input"] = histogram([len(prompt.tokens) for prompt in inside])
     return {
         **told,
-        "load": {**cast("Mapping[str, Plain]", told["load"]), **load},
+        "load": {
+            **cast("Mapping[str, Plain]", told["load"]),
+            **load,
+            **({"mix": mix} if mix else {}),
+        },
         "asked_tokens": lengths,
+    }
+
+
+def _mix(inside: Sequence[Prompt]) -> dict[str, Plain]:
+    """How many requests of the window are of each class; nothing where there are no classes."""
+    counts = Counter(one.request_class for one in inside if one.request_class is not None)
+    return {
+        name: {"requests": count, "share": count / len(inside)}
+        for name, count in sorted(counts.items())
     }
 
 

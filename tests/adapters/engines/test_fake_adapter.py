@@ -225,6 +225,17 @@ def test_the_warm_up_does_not_fail() -> None:
         run(FakeAdapter(fail_at=0), STREAM, warmup=5)
 
 
+def test_the_warm_up_of_offline_prompts_is_counted_in_batches() -> None:
+    """Two batches of four come before the window, so that its ninth request is never reached."""
+    offline = Offline("offline", 4, 8)
+    trace = run(FakeAdapter(max_batch=4, fail_at=8), offline, task="generate", warmup=2)
+    rows = trace.table("requests").to_pylist()
+    opened = trace.head.window_ns[0]
+    assert sum(row["due_ns"] < opened for row in rows) == len(rows) - 8 == 8
+    with pytest.raises(TrialError):
+        run(FakeAdapter(max_batch=4, fail_at=7), offline, task="generate", warmup=2)
+
+
 def test_only_the_repeat_it_is_told_to_break_breaks() -> None:
     """Repeat 1 fails; those before and after come through."""
     adapter = FakeAdapter(fail_at=0, crash_on_repeat=1)

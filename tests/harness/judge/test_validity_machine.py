@@ -68,6 +68,22 @@ def test_each_sign_of_foreign_load_has_its_limit(told, counters, figure):
     assert "12.3%" in both
 
 
+def test_beside_a_stated_neighbour_waiting_is_what_was_asked_for(told):
+    """Only what strangers and a hypervisor took is judged then."""
+    crowded = {
+        **CALM,
+        "cpu.pressure_share": 0.9,
+        "cpu.involuntary_switches": 6000.0,
+    }
+    assert "foreign_load" in told(crowded)
+    assert told({**crowded, "neighbour.time": 12.0}) == {}
+    strangers = told({**crowded, "neighbour.time": 12.0, "cpu.foreign_share": 0.123})
+    assert strangers == {
+        "foreign_load": "other processes used 12.3% of the CPU time (at most 5.0%): stop other work"
+        " and run again"
+    }
+
+
 def test_limits_of_foreign_load_can_be_moved(told):
     """The rules, not the program, say what is too much."""
     counters = {**CALM, "cpu.foreign_share": 0.1, "cpu.involuntary_switches": 500.0}

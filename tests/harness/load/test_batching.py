@@ -1,6 +1,7 @@
 """Static batches of a plan on a virtual clock: worked out by hand, to the nanosecond."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,17 @@ def test_a_query_is_due_at_once_and_the_next_when_all_of_it_is_done() -> None:
 def test_only_queries_of_several_samples_have_an_id() -> None:
     """A request alone is no query."""
     assert {row["query"] for row in Ran(load("users", [1, 1]), Steady(1, S, 0)).rows} == {None}
+
+
+def test_a_request_keeps_its_class() -> None:
+    """In the trace; where there is one kind of request it has none."""
+    plan = load("users", [1, 1])
+    classed = tuple(
+        replace(one, request_class=name) for one, name in zip(plan.prompts, "ab", strict=True)
+    )
+    ran = Ran(replace(plan, prompts=classed), Steady(1, S, 0))
+    assert [row["class"] for row in ran.rows] == ["a", "b"]
+    assert {row["class"] for row in Ran(plan, Steady(1, S, 0)).rows} == {None}
 
 
 def test_what_is_due_at_the_start_is_handed_over_as_one_is_done() -> None:

@@ -107,7 +107,7 @@ def test_all_batches_of_an_offline_load_are_due_at_its_start() -> None:
     ("scenario", "inside", "all_of_them"),
     [
         (SingleStream("single_stream", 5, LEVEL), 5, 6),
-        (Offline("offline", 4, 8), 8, 9),
+        (Offline("offline", 4, 8), 8, 12),
         (QUERIES, 20, 24),
         (CLOSED, 6, 9),
         (OPEN, 4, 6),

@@ -71,3 +71,16 @@ def test_a_first_tenth_without_work_has_no_ratio(make_trace: MakeTrace) -> None:
         "nothing was completed in the first tenth of the window"
     )
     assert found["throughput.drift"].value is not None
+
+
+def test_drift_has_an_interval_from_what_scatters_about_its_line(make_trace: MakeTrace) -> None:
+    """Even but for chance: 0 lies inside; straight down: it has hardly any width and 0 outside."""
+    ragged = measure(make_trace(100, requests=at_rates([22, 18] * 5, 10)), None)["throughput.drift"]
+    falling = at_rates(list(range(30, 10, -2)), 10)
+    sure = measure(make_trace(100, requests=falling), None)["throughput.drift"]
+    assert ragged.interval is not None
+    assert sure.interval is not None
+    assert ragged.interval.low < 0 < ragged.interval.high
+    assert sure.interval.low == pytest.approx(sure.value) == pytest.approx(sure.interval.high)
+    assert ragged.interval.over == "samples"
+    assert "independent parts of the window" in ragged.interval.method

@@ -63,6 +63,36 @@ def test_heads_that_do_not_divide_fill_one_device_more() -> None:
     assert float(kv_bytes_per_device(layout, 1)) == pytest.approx(3)
 
 
+def test_memory_runs_out_at_as_many_sequences_as_fit(make_trace: MakeTrace) -> None:
+    """Room for 480 tokens and final lengths of 48 and 32 in blocks: twelve of them at once."""
+    layout = KvLayout(1, 1, 1, 0.5, block_tokens=16)
+    rows = [
+        request("a", 0, 1, 40),
+        request("b", 0, 1, 20),
+        request("c", 0, 1, 99, status="failed"),
+    ]
+    room = [
+        {"name": "kv.capacity", "at": 0, "value": 240, "unit": "token", "scope": scope}
+        for scope in ("engine 0", "engine 1")
+    ]
+    found = measure(make_trace(10, {"kv": layout}, requests=rows, counters=room), None)
+    assert found["kv.capacity.sequences"].value == pytest.approx(480 / 40)
+    assert found["kv.capacity.sequences"].n == 2
+    bare = measure(make_trace(10, requests=rows, counters=room), None)
+    assert bare["kv.capacity.sequences"].value == pytest.approx(480 / 30)
+    failed = make_trace(10, {"kv": layout}, requests=rows[2:], counters=room)
+    assert "none of the 1 requests" in str(measure(failed, None)["kv.capacity.sequences"].reason)
+
+
+def test_without_a_budget_nothing_runs_out(make_trace: MakeTrace) -> None:
+    """An engine whose cache grows with the batch has no such number, and says why."""
+    rows = [request("a", 0, 1, 40)]
+    found = measure(make_trace(10, {"kv": UNIT}, requests=rows), None)["kv.capacity.sequences"]
+    assert found.value is None
+    assert "without a budget the cache grows with the batch" in str(found.reason)
+    assert "kv.capacity.sequences" not in measure(make_trace(10, requests=rows), None)
+
+
 def test_the_longest_context_of_completed_requests(make_trace: MakeTrace, values: Values) -> None:
     """Failed requests and those due later do not count; blocks do."""
     layout = KvLayout(1, 1, 1, 0.5, block_tokens=16)

@@ -1,14 +1,17 @@
 """A whole campaign on virtual time, in this process: plan, trials, records, bundle, report."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from accelbench.cli.compose import compose_suite
 from accelbench.cli.show import show_document
+from accelbench.cli.suite_file import read_suite
 from accelbench.harness.bundle.layout import LOG
+from accelbench.harness.bundle.manifest import seal
 from accelbench.harness.bundle.storage import write_file
-from accelbench.harness.bundle.summary import read_bundle
+from accelbench.harness.bundle.summary import derive, read_bundle
 from accelbench.harness.bundle.verify import verify
 from accelbench.harness.run import registry
 from accelbench.harness.run.campaign import ask, run
@@ -19,6 +22,8 @@ from accelbench.harness.schema.decode import decode, encode
 from accelbench.reports.terminal import bundle_table
 
 NOW = "2026-01-01T00:00:00+00:00"
+SUITES = ("rehearsal", "rehearsal_loads")
+SCENARIOS = files("accelbench.conf").joinpath("scenario")
 
 
 class InThisProcess:
@@ -48,12 +53,12 @@ class InThisProcess:
                 listen({"event": "trial_finished", "outcome": encode(outcome)})
 
 
-def campaign(folder, monkeypatch, *overrides):
-    """The suite `rehearsal`, done in this process, and the events it told."""
+def campaign(folder, monkeypatch, *overrides, suite="rehearsal"):
+    """A suite, done in this process, and the events it told."""
     monkeypatch.setattr(registry, "executor", lambda _choice: InThisProcess())
-    cells = resolve(compose_suite("rehearsal", ["tracker=none", *overrides]))
+    cells = resolve(compose_suite(suite, ["tracker=none", *overrides]))
     told = []
-    run(ask("rehearsal", cells, overrides, ["accelbench"]), folder, told.append)
+    run(ask(suite, cells, overrides, ["accelbench"]), folder, told.append)
     return read_bundle(folder), told
 
 
@@ -75,6 +80,31 @@ def test_the_whole_program_runs_on_virtual_time(bundle):
     assert median["interval"]["over"] == "trials"
     assert median["interval"]["low"] < 1.1e-3 < median["interval"]["high"]
     assert "batch.efficiency.8" in bundle_table(bundle)
+
+
+def test_every_way_in_which_work_arrives_is_rehearsed(tmp_path, monkeypatch):
+    """Each scenario preset is in a rehearsal, every trial is valid, and the bundle holds.
+
+    A search that ends after fewer trials than other cells have is whole.
+    """
+    found, _ = campaign(tmp_path / "b", monkeypatch, suite="rehearsal_loads")
+    assert {cell.cell: cell.status for cell in found.summaries() if cell.status != "valid"} == {}
+    assert verify(found.path).problems == ()
+    chosen = [entry.choose for name in SUITES for entry in read_suite(name).cells.values()]
+    presets = {file.name.removesuffix(".yaml") for file in SCENARIOS.iterdir()}
+    assert {choice["scenario"] for choice in chosen} == presets
+    derived = {item.name for item in derive(found.campaign, found.records)}
+    assert {
+        "curve.from_rate-rate_per_s=20",
+        "curve.from_users-concurrency=1",
+        "slowdown.over_single",
+        "sustainable.sustainable",
+    } <= derived
+    first = tmp_path / "b/records/sustainable/0"
+    first.rename(tmp_path / "gone")
+    seal(tmp_path / "b")
+    lost = [problem.path for problem in verify(found.path).problems if "missing" in problem.what]
+    assert lost == ["records/sustainable/0"]
 
 
 def test_the_same_seed_gives_the_same_numbers(bundle, tmp_path, monkeypatch):

@@ -76,6 +76,23 @@ def test_the_cell_hash_leaves_out_tracker_executor_and_paths(cells):
     assert slower.hash != cell.hash
 
 
+def test_a_file_that_a_workload_names_counts_by_what_it_holds(cells, tmp_path):
+    """A tokenizer is the same wherever it lies, and another one is another cell."""
+
+    def found(place: str, content: str) -> str:
+        """The hash of a cell with this tokenizer."""
+        (tmp_path / place).write_text(content)
+        options = {"model_name": "m", "tokenizer": {"path": str(tmp_path / place)}}
+        cell = cells["generate"]
+        workload = replace(cell.workload, builder="served", options=options)
+        adapter = replace(cell.adapter, name="openai", options={})
+        (made,) = resolve([replace(cell, workload=workload, adapter=adapter)]).values()
+        return made.hash
+
+    assert found("a", "{}") == found("b", "{}")
+    assert found("a", "{}") != found("b", "[]")
+
+
 def test_weights_from_a_cell_that_trains_nothing_are_refused(cells):
     """The remedy names the cells there are."""
     wrong = replace(cells["generate"], weights_from="stream")

@@ -8,6 +8,7 @@ import pytest
 
 from accelbench.harness.bundle.layout import TRACE
 from accelbench.harness.bundle.trace_files import read_trace, write_trace
+from accelbench.harness.environment.memory_watch import MemoryWatch
 from accelbench.harness.run import registry
 from accelbench.harness.run.session import _watched_trial
 from accelbench.harness.schema.protocols import Reading
@@ -62,7 +63,8 @@ def watched(tmp_path, monkeypatch):
         )
         trial = SimpleNamespace(cell="c", folder=str(tmp_path))
         job = SimpleNamespace(cells={"c": cell}, trials=[trial])
-        _watched_trial(job, 0, Worker({"event": event}), (), lambda _: None)
+        memory = MemoryWatch(os.getpid())
+        _watched_trial(job, 0, Worker({"event": event}), (), memory, lambda _: None)
         return read_trace(tmp_path / TRACE)
 
     return run
@@ -72,7 +74,7 @@ def test_a_trial_on_the_wall_clock_is_watched(watched):
     """Counters of the machine, readings of the probe, and what the probe says of itself."""
     trace = watched("wall")
     rows = trace.table("counters").to_pylist()
-    assert {"clock.step", "cpu.engine_time"} <= {row["name"] for row in rows}
+    assert {"clock.step", "cpu.engine_time", "memory.resident"} <= {row["name"] for row in rows}
     assert all(row["at_ns"] > 0 and row["unit"] and row["scope"] for row in rows)
     assert trace.table("samples").to_pylist()[0]["probe"] == "nvml"
     assert trace.head.meters == {"nvml": METER}

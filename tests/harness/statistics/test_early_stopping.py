@@ -12,6 +12,7 @@ from accelbench.harness.statistics.early_stopping import (
     needed_queries,
     order_statistic,
     passes,
+    tightest_limit,
 )
 
 GOLDEN = [
@@ -85,6 +86,24 @@ def test_failed_queries_are_the_slowest() -> None:
     latencies = np.append(np.ones(195), [math.inf, math.inf])
     assert early_stopping_estimate(latencies, 90).value == 1
     assert early_stopping_estimate([math.inf] * 64, 90).value == math.inf
+
+
+@pytest.mark.parametrize(("n", "over"), [(459, 0), (661, 0), (662, 1), (838, 2), (2010, 10)])
+def test_the_tightest_limit_lets_as_many_be_slow_as_pass(n: int, over: int) -> None:
+    """A run passes with a limit exactly if the limit is no less; one over more fails."""
+    latencies = np.random.default_rng(3).permutation(np.arange(1.0, n + 1))
+    found = tightest_limit(latencies, 99)
+    assert (found.value, found.discarded, found.needed) == (n - over, over, 459)
+    assert passes(n, int((latencies > n - over).sum()), 99)
+    assert not passes(n, int((latencies > n - over - 0.5).sum()), 99)
+
+
+def test_a_limit_needs_fewer_queries_than_an_estimate() -> None:
+    """Without a slow one 459 pass at p99, with one fewer no limit does."""
+    found = tightest_limit(np.ones(458), 99)
+    assert (found.value, found.needed) == (None, 459)
+    assert found.reason == "early stopping at p99 needs 459 queries, there are 458"
+    assert tightest_limit([1.0] * 458 + [math.inf], 99).value == math.inf
 
 
 def test_a_million_queries_are_quick_and_near_the_percentile() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from accelbench.harness.errors import ConfigError
 from accelbench.harness.schema.prompts import Ask
-from accelbench.suites.workloads import passages, prompt_text
+from accelbench.suites.workloads import passages, prompt_facts
 from accelbench.suites.workloads.export import CHARACTER_CODEC
 from accelbench.suites.workloads.prompt_text import Codec, Wanted, prompts, prompts_for
 
@@ -242,11 +242,11 @@ def test_cutting_shortens_prompts_first_and_leaves_a_token_of_each():
 
 def test_facts_tell_real_from_random_and_exact_from_about():
     """Random tokens are synthetic, and no rough count is passed off as exact."""
-    exact = prompt_text.data_facts(wanted(shared_prefix_tokens=8, prefixes=2), exact=True)
+    exact = prompt_facts.data_facts(wanted(shared_prefix_tokens=8, prefixes=2), exact=True)
     assert exact["kind"] == "real"
     assert exact["lengths"]["counted"] == "exactly, by the tokenizer"
     assert exact["sharing"] == {"prefix_tokens": 8, "prefixes": 2}
-    rough = prompt_text.data_facts(wanted(words="random"), exact=False)
+    rough = prompt_facts.data_facts(wanted(words="random"), exact=False)
     assert (rough["kind"], rough["name"]) == ("synthetic", "random letters")
     assert rough["lengths"]["counted"].startswith("about")
     assert rough["sharing"] == "none"

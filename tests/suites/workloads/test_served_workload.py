@@ -13,6 +13,7 @@ from accelbench.harness.schema.prompts import Ask
 from accelbench.suites.workloads.export import save_character_tokenizer
 from accelbench.suites.workloads.passages import PASSAGES
 from accelbench.suites.workloads.served import Recorded, Served
+from accelbench.suites.workloads.tokenizer import Tokenizer
 
 TRACES = Path(__file__).parents[2] / "data" / "traces"
 
@@ -45,7 +46,7 @@ def test_prompts_are_real_words_of_about_the_asked_length():
 def test_with_a_tokenizer_lengths_are_exact(tokenizer, of):
     """A Hugging Face folder or a tokenizer.json; facts name it by its digest, not by its place."""
     path = tokenizer if of == "folder" else tokenizer / "tokenizer.json"
-    served = Served("m", prompt_tokens=65, words="random", tokenizer=str(path))
+    served = Served("m", prompt_tokens=65, words="random", tokenizer=Tokenizer(str(path)))
     assert {len(prompt.tokens) for prompt in served.prompts(4, 1)} == {65}
     facts = served.facts()
     assert file_digest(tokenizer / "tokenizer.json") in facts["tokenizer"]
@@ -57,7 +58,7 @@ def test_with_a_tokenizer_lengths_are_exact(tokenizer, of):
 def test_a_path_without_a_tokenizer_is_told_in_one_line(tmp_path):
     """The message names the key."""
     with pytest.raises(ConfigError, match="holds no tokenizer") as found:
-        Served("m", tokenizer=str(tmp_path)).prompts(1, 0)
+        Served("m", tokenizer=Tokenizer(str(tmp_path))).prompts(1, 0)
     assert str(found.value).startswith("workload.tokenizer: ")
 
 
@@ -67,7 +68,7 @@ def test_a_broken_tokenizer_is_told_in_one_line(tmp_path):
     pytest.importorskip("transformers")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(Exception, match=r"tokenizer.json: reading the tokenizer") as found:
-        Served("m", tokenizer=str(tmp_path / "tokenizer.json")).prompts(1, 0)
+        Served("m", tokenizer=Tokenizer(str(tmp_path / "tokenizer.json"))).prompts(1, 0)
     assert "\n" not in str(found.value)
 
 
@@ -92,7 +93,8 @@ def test_only_the_server_knows_weights_and_operators(tmp_path):
         served.training(None, 1, 0)
     with pytest.raises(TrialError, match="no samples"):
         served.samples()
-    assert served.geometry() == {}
+    assert served.geometry()["value"] is None
+    assert "does not tell" in served.geometry()["reason"]
     assert served.kv(2.0) is None
 
 
@@ -123,7 +125,7 @@ def test_recorded_conversations_are_drawn_in_turn():
 def test_answers_of_a_recording_are_counted_by_the_tokenizer(tokenizer):
     """And what is longer than the server takes is cut."""
     source = Recorded(str(TRACES / "alpaca.json"), "alpaca")
-    served = Served("m", recording=source, tokenizer=str(tokenizer), max_tokens_total=16)
+    served = Served("m", recording=source, tokenizer=Tokenizer(str(tokenizer)), max_tokens_total=16)
     lengths = {p.text: (len(p.tokens), p.output_tokens) for p in served.prompts(2, 0)}
     assert lengths == {"Name a pri": (10, 6), "Add these.\n\n2, ": (15, 1)}
 
@@ -147,12 +149,43 @@ def test_another_recording_than_the_one_meant_is_refused():
 
 def test_options_are_plain_data():
     """A recording is a mapping in a configuration."""
-    options = {"model_name": "m", "recording": {"path": "a.json", "format": "alpaca"}}
+    options = {
+        "model_name": "m",
+        "recording": {"path": "a.json", "format": "alpaca"},
+        "tokenizer": {"path": "b"},
+    }
     made = decode(Served, Choice("served", options).options)
     assert made.recording == Recorded("a.json", "alpaca")
+    assert made.tokenizer == Tokenizer("b")
     assert decode(Served, json.loads(json.dumps(encode(made)))) == made
     with pytest.raises(ConfigError, match="one of sharegpt, alpaca"):
         decode(Served, {"recording": {"path": "a", "format": "azure_llm"}})
+
+
+def test_files_are_named_by_what_they_hold(tmp_path):
+    """By their digests, so that a cell is the same wherever they lie."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokenizer.json").write_text("{}")
+    source, digest = TRACES / "sharegpt.json", file_digest(tmp_path / "a" / "tokenizer.json")
+    for path in (tmp_path / "a", tmp_path / "b", tmp_path / "b" / "tokenizer.json"):
+        served = Served(
+            "m", tokenizer=Tokenizer(str(path)), recording=Recorded(str(source), "sharegpt")
+        )
+        made = served.with_digests()
+        assert made.tokenizer == Tokenizer(str(path), digest)
+        assert made.recording == Recorded(str(source), "sharegpt", file_digest(source))
+        assert made.with_digests() == made
+    assert Served("m").with_digests() == Served("m")
+
+
+def test_another_tokenizer_than_the_one_meant_is_refused(tmp_path):
+    """By its sha256, before a prompt is made."""
+    (tmp_path / "tokenizer.json").write_text("{}")
+    served = Served("m", tokenizer=Tokenizer(str(tmp_path), "0" * 64))
+    for use in (served.with_digests, served.facts, lambda: served.prompts(1, 0)):
+        with pytest.raises(ConfigError, match="has the sha256"):
+            use()
 
 
 def test_a_recorded_trace_is_replayed_with_its_lengths():

@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from accelbench.adapters.engines.torch.adapter import TorchAdapter
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.in_process import WEIGHTS_FILE
 from accelbench.harness.schema.arrivals import Constant
+from accelbench.harness.schema.counters import COUNTERS
 from accelbench.harness.schema.plain import file_digest
+from accelbench.harness.schema.recorder import Recorder, WallClock
 from accelbench.harness.schema.scenario import (
     ClosedLoop,
     MultiStream,
@@ -142,6 +145,10 @@ def test_inference_states_its_flops_bytes_and_memory(task, run):
     assert steady["flops"] == 4 * graph.flops
     assert steady["bytes"] == 4 * graph.bytes_moved(4)
     (peak,) = [c for c in rows(trace, "counters") if c["name"] == "rss_peak"]
+    heaps = [c["at_ns"] for c in rows(trace, "counters") if c["name"] == "heap.held"]
+    if heaps:  # none where another allocator than glibc's is in its place
+        opened, closed = trace.head.window_ns
+        assert heaps[0] <= opened < closed <= heaps[1]
     assert (peak["unit"], peak["scope"]) == ("byte", "process")
     assert peak["value"] > 50e6
     assert peak["at_ns"] >= trace.head.window_ns[1]
@@ -372,4 +379,21 @@ def test_a_gpu_gives_the_same_accuracy_and_its_own_peak_of_memory(task, run, wei
     with TorchAdapter(device="cuda").open(task(DigitsCnn(), weights)) as session:
         trace = run(session, Offline("offline", 360, 360))
     assert rows(trace, "evals")[0]["value"] == pytest.approx(accuracy(weights), abs=0.01)
-    assert "device_memory_peak" in {c["name"] for c in rows(trace, "counters")}
+    told = {c["name"] for c in rows(trace, "counters")}
+    assert {"device_memory_peak", "device_memory.reserved", "device_memory.allocated"} <= told
+
+
+def test_the_memory_of_a_device_is_what_its_allocator_tells(monkeypatch):
+    """What it holds, and what tensors occupy."""
+    from accelbench.adapters.engines.torch.session import TorchSession
+
+    stats = {"reserved_bytes.all.current": 300, "allocated_bytes.all.current": 200}
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda _device: stats)
+    recorder = Recorder(WallClock())
+    session = SimpleNamespace(_device=torch.device("cuda"))
+    TorchSession._tell_memory(session, recorder)
+    recorder.window(0, 1)
+    counters = recorder.freeze("measured").table("counters").to_pylist()
+    told = {row["name"]: row["value"] for row in counters if row["scope"] == "device"}
+    assert told == {"device_memory.reserved": 300, "device_memory.allocated": 200}
+    assert all(COUNTERS[row["name"]][0] == row["unit"] for row in counters)

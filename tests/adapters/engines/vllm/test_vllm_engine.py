@@ -46,7 +46,7 @@ def _engine(backend=None, device="cpu", resets=None):
 def test_an_output_in_between_brings_tokens_alone():
     """Only the last output of a request tells of its stamps."""
     found = progress(_output([1, 2]))
-    assert (found.number, found.tokens, found.ended) == (7, 2, None)
+    assert (found.number, found.tokens, found.ended, found.ids) == (7, 2, None, [1, 2])
 
 
 def test_the_last_output_brings_the_stamps_in_nanoseconds():
@@ -111,11 +111,12 @@ def test_a_trial_begins_with_an_empty_prefix_cache(task, run, monkeypatch):
         EngineOptions(dtype="fp32"), task(builder), _engine(resets=resets), Counts()
     )
     trace = run(session, Offline(kind="offline", samples=2, batch_size=2))
-    assert order == [1, 1, 1]
+    assert order == [1, 1, 1, 1]
     assert trace.head.kv.block_tokens == 32
     weights = builder.facts()["parameters"] * 4
     rows = trace.tables["counters"].to_pylist()
     assert [row["value"] for row in rows if row["name"] == "weights"] == [weights]
+    assert [row["value"] for row in rows if row["name"] == "kv.capacity"] == [9 * 32]
     facts = session.facts()
     assert facts["tokens"]["output"] == {"2": 2}
     assert facts["attention"]["implementation"] == "CPU_ATTN"

@@ -10,6 +10,7 @@ from accelbench.adapters.engines.vllm.facts import (
     emptied,
     engine_facts,
     from_log,
+    kv_capacity,
     padding,
     telling,
 )
@@ -89,6 +90,15 @@ def test_the_checklist_finds_scheduler_cache_and_attention(log):
     assert facts["compile_path"] == "eager"
     assert facts["accelerator"]["cores"]
     assert "speculative" not in facts
+
+
+def test_what_the_cache_has_room_for_is_told(log):
+    """The figure of vLLM itself, which knows of windows; else blocks times their size; else nothing."""
+    told = replace(from_log(log), block_size=128, blocks=95)
+    assert kv_capacity(replace(told, capacity=9000)) == 9000
+    assert kv_capacity(told) == 95 * 128
+    assert kv_capacity(replace(told, blocks=None)) is None
+    assert engine_facts(EngineOptions(), told)["kv_cache"]["capacity_tokens"] == 95 * 128
 
 
 def test_no_prefix_caching_and_speculation_are_told(log):

@@ -1,5 +1,7 @@
 """A plan is driven through an engine that batches continuously, on a virtual clock."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ class Engine:
             ended = None if state[0] else Ended(state[1], state[2], self.cached)
             if ended:
                 del self.running[number]
-            found.append(Progress(number, count, ended))
+            found.append(Progress(number, count, ended, [number] * count))
         return found
 
     def wait_until_ns(self, at_ns):
@@ -101,6 +103,16 @@ def test_a_user_waits_for_the_answer_before(plan, served):
     assert engine.most == 2
     assert [row["due_ns"] for row in rows["requests"]] == [0, 0, 30, 30, 61, 61]
     assert window == (0, 60)
+
+
+def test_a_request_keeps_its_class(plan, served):
+    """In the trace, as its prompt has it."""
+    told = plan("users", 2)
+    classed = tuple(
+        replace(one, request_class=name) for one, name in zip(told.prompts, "ab", strict=True)
+    )
+    _, rows, _ = served(replace(told, prompts=classed))
+    assert [row["class"] for row in rows["requests"]] == ["a", "b"]
 
 
 def test_the_samples_of_a_query_are_on_their_way_together(plan, served):
@@ -186,3 +198,25 @@ def test_an_engine_that_tells_no_stamps_has_no_phases(plan, served):
     tables = recorder.freeze("simulated").tables
     assert "phases" not in tables
     assert tables["requests"].to_pylist()[0]["prefill_end_ns"] is None
+
+
+def test_answers_are_held_against_the_workload_where_that_is_asked(plan):
+    """The ids of each request come together over its steps, also where a step brings several."""
+
+    class Knows:
+        """Expects of each request its place in the plan three times; of the fourth less."""
+
+        def reference(self, prompts):
+            """The last token of the fourth is another."""
+            return [{"3": "330"}.get(prompt.id, prompt.id * 3) for prompt in prompts]
+
+        def text(self, _prompt, tokens):
+            """An id is a digit."""
+            return "".join(map(str, tokens))
+
+    clock = VirtualClock()
+    recorder = Recorder(clock)
+    serve(Engine(clock, tokens=2), plan("start", 2, warmup=2, users=2), None, recorder, Knows())
+    (found,) = recorder.freeze("simulated").table("evals").to_pylist()
+    assert (found["metric"], found["split"], found["n"]) == ("agreement", "test", 2)
+    assert found["value"] == pytest.approx((1 + 2 / 3) / 2)

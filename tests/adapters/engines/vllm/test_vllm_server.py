@@ -177,6 +177,7 @@ def test_a_trial_records_requests_and_what_the_server_counts(task, run, page, lo
     assert {(row["status"], row["output_tokens"]) for row in rows} == {("ok", 2)}
     counted = {row["name"]: row["value"] for row in trace.tables["counters"].to_pylist()}
     assert counted["kv.usage"] == 0.25
+    assert counted["kv.capacity"] == 95 * 128
     assert counted["prefix_cache.queried"] == 0
     assert trace.head.kv.block_tokens == 128
     assert facts["kv_cache"]["blocks"] == 95

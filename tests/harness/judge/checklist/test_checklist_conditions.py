@@ -118,6 +118,12 @@ def test_a_fact_can_deny_a_condition(text, told):
     assert not decide(text, documents(**told)).holds
 
 
+def test_a_stated_neighbour_shares_the_machine():
+    """By the fact that it was there."""
+    verdict = decide("shared deployment", documents(engine={"beside": {"cell": "batch"}}))
+    assert (verdict.holds, verdict.why) == (True, "the record tells of a neighbour")
+
+
 def test_a_virtual_machine_counts_as_shared():
     """Its host may run anything beside it."""
     facts = {"cpu.hypervisor_flag": {"value": True}}

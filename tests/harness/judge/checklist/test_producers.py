@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTar
 from accelbench.harness.schema.trace import TraceHead
 
 CAPABILITIES = {
-    "serving load and vLLM",
     "workload catalogue",
     "energy meters",
     "simulated machines",
@@ -41,11 +40,13 @@ and which dense workload counts as equivalent."""
 MOST_DECLARED = 25
 
 NO_ENGINE_YET = {
+    "record:/engine/beside",
     "record:/engine/speculative",
     "record:/engine/kv_cache/block_size",
     "record:/engine/counting/source",
+    "record:/engine/data/mix/models",
 }
-"""Facts that servers tell and engines of this process do not."""
+"""Facts that servers tell and engines of this process do not; of neighbours the harness tells."""
 
 OF_EVERY_RUN = [f"GEN-{n:02}" for n in (3, 4, 5, 14, 15, 22, 25, 28, 32, 33, 34, 36, 37, 38)]
 """Items that facts of the engine answer, whatever it does."""
@@ -167,11 +168,13 @@ def told(tmp_path_factory):
     from accelbench.adapters.simulators.roofline import RooflineAdapter
     from accelbench.suites.workloads.decoder import Decoder
     from accelbench.suites.workloads.digits_cnn import DigitsCnn
+    from accelbench.suites.workloads.mix import RequestClass
 
     folder = tmp_path_factory.mktemp("told")
     tiny = Decoder(32, 1, 2, 1, 64, output_tokens=3, prompt_tokens=8)
     digits = DigitsCnn(channels=2, hidden=4)
     stream = SingleStream("single_stream", 2)
+    mix = (RequestClass("short", 0.5, 8, 3), RequestClass("long", 0.5, 16, 3))
     return [
         _facts(
             TorchAdapter(),
@@ -182,6 +185,7 @@ def told(tmp_path_factory):
         _facts(TorchAdapter(), digits, Offline("offline", 2, 4), folder),
         _facts(TorchAdapter(), tiny, stream, folder),
         _facts(RooflineAdapter(), tiny, stream, folder),
+        _facts(RooflineAdapter(), replace(tiny, words="real", mix=mix), stream, folder),
         _facts(RooflineAdapter(), digits, Offline("offline", 2, 4), folder),
     ]
 

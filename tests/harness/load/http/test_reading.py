@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelbench.harness.load.http.events import shares
+from accelbench.harness.load.http.answer import shares
 from accelbench.harness.load.http.exchange import Exchange
-from accelbench.harness.load.http.reading import Reply, counted, read
+from accelbench.harness.load.http.reading import Reply, read
 
 SSE = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
@@ -75,13 +75,20 @@ def answer(*sent: bytes, outcome: str = "complete", detail: str = "", media: str
     return read(exchanged(readings, outcome, detail))
 
 
+def arrivals(reply: Reply) -> tuple[tuple[int, int | None, str], ...]:
+    """When tokens arrived, how many, and of which kind."""
+    return tuple(zip(reply.at_ns, reply.counts, reply.kinds, strict=True))
+
+
 def test_a_completion_of_vllm_has_a_token_an_event() -> None:
     """Where the usage equals the number of arrivals, each brought one token."""
     reply = answer(text(" a"), text(" b"), text(" c", "length"), total(3), DONE)
     assert reply == Reply(
         status="ok",
         error=None,
-        arrivals=((200, 1, "content"), (300, 1, "content"), (400, 1, "content")),
+        at_ns=(200, 300, 400),
+        counts=(1, 1, 1),
+        kinds=("content",) * 3,
         done_ns=700,
         input_tokens=5,
         cached_input_tokens=None,
@@ -105,7 +112,7 @@ def test_a_chat_begins_with_a_role_that_is_no_token() -> None:
         total(2, prompt_tokens_details={"cached_tokens": 4}),
         DONE,
     )
-    assert reply.arrivals == ((300, 1, "content"), (400, 1, "content"))
+    assert arrivals(reply) == ((300, 1, "content"), (400, 1, "content"))
     assert (reply.text, reply.cached_input_tokens, reply.spread) == ("Hi!", 4, False)
 
 
@@ -120,7 +127,7 @@ def test_reasoning_is_a_kind_of_its_own(name: str) -> None:
         total(3, completion_tokens_details={"reasoning_tokens": 2}),
         DONE,
     )
-    assert reply.arrivals == ((300, 1, "reasoning"), (400, 1, "content"), (500, 1, "content"))
+    assert arrivals(reply) == ((300, 1, "reasoning"), (400, 1, "content"), (500, 1, "content"))
     assert (reply.reasoning, reply.text, reply.reasoning_tokens) == ("Hm.", "So 4", 2)
 
 
@@ -132,14 +139,14 @@ def test_tool_calls_bring_tokens() -> None:
         delta(tool_calls=[call]), delta(tool_calls=[more]), delta("tool_calls"), total(2), DONE
     )
     assert reply.status == "ok"
-    assert reply.arrivals == ((200, 1, "content"), (300, 1, "content"))
+    assert arrivals(reply) == ((200, 1, "content"), (300, 1, "content"))
     assert reply.text == ""
 
 
 def test_a_usage_in_the_last_chunk_with_a_choice_is_the_total() -> None:
     """Servers without a chunk of its own for the usage put it beside the finish reason."""
     reply = answer(delta(content="a"), delta(content="b"), delta("stop", used(2)), DONE)
-    assert [count for _, count, _ in reply.arrivals] == [1, 1]
+    assert [count for _, count, _ in arrivals(reply)] == [1, 1]
     assert not reply.spread
 
 
@@ -153,7 +160,7 @@ def test_a_usage_in_each_event_tells_its_tokens() -> None:
         total(5),
         DONE,
     )
-    assert reply.arrivals == ((300, 1, "content"), (400, 3, "content"), (500, 1, "content"))
+    assert arrivals(reply) == ((300, 1, "content"), (400, 3, "content"), (500, 1, "content"))
     assert (reply.output_tokens, reply.spread) == (5, False)
 
 
@@ -167,8 +174,8 @@ def test_tokens_without_text_are_arrivals_where_the_usage_shows_them() -> None:
         DONE,
     )
     kinds = ["reasoning", "reasoning", "reasoning", "content"]
-    assert [kind for _, _, kind in reply.arrivals] == kinds
-    assert [count for _, count, _ in reply.arrivals] == [1, 1, 1, 1]
+    assert [kind for _, _, kind in arrivals(reply)] == kinds
+    assert [count for _, count, _ in arrivals(reply)] == [1, 1, 1, 1]
 
 
 def test_token_ids_tell_the_tokens_of_an_event() -> None:
@@ -179,7 +186,7 @@ def test_token_ids_tell_the_tokens_of_an_event() -> None:
         return event({"choices": [choice]})
 
     reply = answer(part("ab", [1, 2]), part("", [3]), part("", []), part("c", [], "stop"), DONE)
-    assert reply.arrivals == ((200, 2, "content"), (300, 1, "content"), (500, 0, "content"))
+    assert arrivals(reply) == ((200, 2, "content"), (300, 1, "content"), (500, 0, "content"))
     assert (reply.output_tokens, reply.spread) == (3, False)
     assert answer(part("ab", [1, 2]), part("c", [3], "stop"), total(3), DONE).spread is False
 
@@ -189,27 +196,27 @@ def test_text_that_brought_no_token_has_none_by_the_usage() -> None:
     reply = answer(
         delta(usage=used(2), content="a"), delta("stop", used(2), content="b"), total(2), DONE
     )
-    assert [count for _, count, _ in reply.arrivals] == [2, 0]
+    assert [count for _, count, _ in arrivals(reply)] == [2, 0]
 
 
 def test_more_tokens_than_arrivals_are_laid_evenly_and_said_to_be() -> None:
     """Of speculative bursts only the sum is known: even whole numbers, larger shares last."""
     reply = answer(text("a"), text("b"), text("c", "length"), total(8), DONE)
-    assert [count for _, count, _ in reply.arrivals] == [2, 3, 3]
+    assert [count for _, count, _ in arrivals(reply)] == [2, 3, 3]
     assert reply.spread
 
 
 def test_all_tokens_of_a_single_arrival_came_with_it() -> None:
     """With one arrival there is nothing to lay."""
     reply = answer(text("a b c", "length"), total(3), DONE)
-    assert [count for _, count, _ in reply.arrivals] == [3]
+    assert [count for _, count, _ in arrivals(reply)] == [3]
     assert not reply.spread
 
 
 def test_a_total_that_contradicts_the_events_is_laid_anew() -> None:
     """The server's total stands; what the events told no longer does."""
     reply = answer(text("a", usage=used(1)), text("b", "stop", usage=used(2)), total(5), DONE)
-    assert [count for _, count, _ in reply.arrivals] == [2, 3]
+    assert [count for _, count, _ in arrivals(reply)] == [2, 3]
     assert (reply.output_tokens, reply.spread) == (5, True)
 
 
@@ -227,29 +234,19 @@ def test_shares_are_even_and_whole(tokens: int, arrivals: int) -> None:
         assert laid[0] == 1
 
 
-def test_without_a_usage_nothing_is_counted_until_a_tokenizer_does() -> None:
-    """Chunks are not tokens: counts are absent, and can be filled in from the text."""
+def test_without_a_usage_nothing_is_counted() -> None:
+    """Chunks are not tokens: counts are absent."""
     reply = answer(text("a"), text("b", "length"), DONE)
     assert reply.status == "ok"
     assert reply.output_tokens is None
-    assert [count for _, count, _ in reply.arrivals] == [None, None]
-    filled = counted(reply, 5)
-    assert [count for _, count, _ in filled.arrivals] == [2, 3]
-    assert (filled.output_tokens, filled.spread) == (5, True)
-    assert not counted(reply, 2).spread
-
-
-def test_a_count_of_the_server_stands() -> None:
-    """A tokenizer does not overrule a usage."""
-    reply = answer(text("a", "stop"), total(1), DONE)
-    assert counted(reply, 7) == reply
+    assert [count for _, count, _ in arrivals(reply)] == [None, None]
 
 
 def test_a_usage_of_nothing_beside_text_counts_nothing() -> None:
     """Some servers send zeros; text cannot come from no token."""
     reply = answer(text("a"), text("b", "stop"), total(0), DONE)
     assert (reply.status, reply.output_tokens) == ("ok", None)
-    assert [count for _, count, _ in reply.arrivals] == [None, None]
+    assert [count for _, count, _ in arrivals(reply)] == [None, None]
 
 
 def test_other_choices_and_log_probabilities_are_passed_over() -> None:
@@ -259,7 +256,7 @@ def test_other_choices_and_log_probabilities_are_passed_over() -> None:
         {"index": 0, "text": "a", "logprobs": {"tokens": ["a"]}, "finish_reason": None},
     ]
     reply = answer(event({"choices": both}), text("b", "stop"), total(2), DONE)
-    assert (reply.text, len(reply.arrivals)) == ("ab", 2)
+    assert (reply.text, len(arrivals(reply))) == ("ab", 2)
 
 
 def test_the_last_event_of_llama_cpp_has_times_and_usage() -> None:
@@ -272,7 +269,7 @@ def test_the_last_event_of_llama_cpp_has_times_and_usage() -> None:
         event({**last, "timings": {"predicted_n": 2, "predicted_ms": 1.5}}),
         DONE,
     )
-    assert (reply.status, reply.output_tokens, len(reply.arrivals)) == ("ok", 2, 2)
+    assert (reply.status, reply.output_tokens, len(arrivals(reply))) == ("ok", 2, 2)
 
 
 def test_events_of_tgi_need_no_space_and_no_final_mark() -> None:
@@ -300,7 +297,7 @@ def test_a_whole_answer_in_json_is_one_arrival_at_its_end() -> None:
     )
     assert reply.status == "ok"
     assert not reply.streamed
-    assert reply.arrivals == ((400, 2, "content"),)
+    assert arrivals(reply) == ((400, 2, "content"),)
     assert (reply.text, reply.finish_reason, reply.spread) == ("a b", "stop", False)
 
 
@@ -368,7 +365,7 @@ def test_an_event_has_the_time_of_its_last_byte(
         last += len(one)
         reading = next(k for k, upto in enumerate(exchange.upto) if upto > stood[last])
         expected.append((exchange.at_ns[reading], None, "content"))
-    assert reply.arrivals == tuple(expected)
+    assert arrivals(reply) == tuple(expected)
 
 
 def test_halves_of_a_character_are_put_together() -> None:
@@ -386,7 +383,7 @@ def test_an_error_status_is_told_with_the_words_of_the_server() -> None:
 
     def refused(content: bytes, media: str = "application/json") -> str | None:
         reply = read(exchanged([head(media, 429), chunk(content), b"0\r\n\r\n"]))
-        assert (reply.status, reply.arrivals, reply.done_ns) == ("failed", (), 300)
+        assert (reply.status, arrivals(reply), reply.done_ns) == ("failed", (), 300)
         return reply.error
 
     assert refused(b'{"error":{"message":"slow\\ndown","code":429}}') == "HTTP 429: slow down"
@@ -437,7 +434,7 @@ def test_an_event_that_cannot_be_read_fails_the_request_by_name(bad: bytes, reas
     assert reason in reply.error
     assert reply.error.startswith("event ")
     assert len(reply.error) < 300
-    assert reply.arrivals[0] == (200, None, "content")
+    assert arrivals(reply)[0] == (200, None, "content")
     assert reply.text == "a" or "token_ids" in reply.error
 
 
@@ -494,7 +491,7 @@ def test_what_came_before_an_answer_broke_off_is_kept(
     sent = [text("a", usage=used(1)), text("b c", usage=used(3)), text("d")[:-9]]
     reply = answer(*sent, outcome=outcome, detail="reset")
     assert (reply.status, reply.error, reply.done_ns) == (status, error, None)
-    assert reply.arrivals == ((200, 1, "content"), (300, 2, "content"))
+    assert arrivals(reply) == ((200, 1, "content"), (300, 2, "content"))
     assert reply.text == "ab c"
 
 
@@ -511,7 +508,7 @@ def test_a_request_without_a_response_is_a_failure_or_unsent() -> None:
     assert (refused.status, refused.error) == ("failed", "refused: Connection refused")
     unsent = read(exchanged([], "unsent", "no socket was free in time"))
     assert (unsent.status, unsent.error) == ("unsent", "unsent: no socket was free in time")
-    assert unsent.arrivals == ()
+    assert arrivals(unsent) == ()
 
 
 def test_what_the_server_said_before_it_closed_is_in_the_reason() -> None:
@@ -525,11 +522,11 @@ def test_what_the_server_said_before_it_closed_is_in_the_reason() -> None:
 def test_a_long_stream_is_read_up_to_its_first_bad_event() -> None:
     """Events are decoded many at a time, and a bad one is still found by its number."""
     many = [text("a")] * 3000
-    assert len(answer(*many, DONE).arrivals) == 3000
+    assert len(arrivals(answer(*many, DONE))) == 3000
     many[2499] = b"data: {\n\n"
     reply = answer(*many, DONE)
     assert reply.error == "event 2500: not JSON: {"
-    assert len(reply.arrivals) == 2499
+    assert len(arrivals(reply)) == 2499
 
 
 def test_a_line_of_many_megabytes_is_read_or_dropped_in_one_go() -> None:
@@ -598,4 +595,4 @@ def test_whatever_comes_there_is_a_reply_with_a_reason(
         reply = read(exchanged(readings, outcome))
         assert (reply.status == "ok") == (reply.error is None)
         assert reply.error is None or (reply.error and reply.error.isprintable())
-        assert all(count is None or count >= 0 for _, count, _ in reply.arrivals)
+        assert all(count is None or count >= 0 for _, count, _ in arrivals(reply))

@@ -37,6 +37,14 @@ def sent(target: Target, prompt: Prompt = PROMPT) -> tuple[_Parsed, dict[str, ob
     return parsed, json.loads(parsed.body)
 
 
+def test_a_prompt_names_a_model_of_its_own_or_that_of_the_target() -> None:
+    """Requests to one server may name several models by turns."""
+    encoder, other = Encoder(TARGET), dataclasses.replace(PROMPT, model="large")
+    named = [json.loads(_Parsed(encoder.encode(p)).body) for p in (PROMPT, other, PROMPT)]
+    assert [body["model"] for body in named] == ["tiny", "large", "tiny"]
+    assert {**named[1], "model": "tiny"} == named[0]
+
+
 def test_a_completion_asks_for_a_stream_with_usage() -> None:
     """The body has the fields that servers of this kind know, and no others."""
     parsed, body = sent(TARGET)

@@ -25,6 +25,19 @@ from accelbench.harness.schema.trace import ServiceLevel
 from accelbench.suites.workloads.served import Served
 from tests.harness.load.http.misbehaving import misbehaving
 
+
+class Knowing(Served):
+    """A workload that knows the right answers, the last of which the null server does not give."""
+
+    def reference(self, prompts):
+        """Half of the last answer is another one."""
+        return [" word" * 4] * (len(prompts) - 1) + [" word word else else"]
+
+    def text(self, prompt, tokens):
+        """No engine in this process is asked."""
+        raise NotImplementedError
+
+
 RULES = Rules("test", "", 1, 3, "fresh", 60.0, 1, Limits(), (), ())
 CALIBRATED = Calibration(75.0, 4, 1, (), 100, (1e-4, 2e-4), (0, 0), (0, 3e-4), (0, 0), 1e-4, 0)
 
@@ -34,9 +47,9 @@ def trial(tmp_path, monkeypatch):
     """Runs a trial; returns its trace and facts. The calibration is a known one."""
     monkeypatch.setattr(serving, "calibrate", lambda *_: CALIBRATED)
 
-    def run(url, scenario, rules=RULES, told=lambda _: None, **target):
+    def run(url, scenario, rules=RULES, told=lambda _: None, made=Served, **target):
         recorder = Recorder(WallClock())
-        builder = Served(model_name="null", prompt_tokens=8, output_tokens=4)
+        builder = made(model_name="null", prompt_tokens=8, output_tokens=4)
         work = Work(scenario, rules, 1, tmp_path, told)
         facts = serve(Target(url, "null", **target), builder, work, recorder)
         json.dumps(facts, allow_nan=False)
@@ -107,7 +120,7 @@ def test_offline_work_is_due_when_the_window_opens(trial):
         trace, _ = trial(server.url, Offline("offline", 4, 10))
     start, end = trace.head.window_ns
     due = [row["due_ns"] for row in rows(trace)]
-    assert due[3:] == [start] * 12
+    assert due[12:] == [start] * 12  # after three batches of four
     assert max(row["done_ns"] for row in rows(trace)) == end
 
 
@@ -164,3 +177,15 @@ def test_news_of_a_running_load_is_told(trial):
     assert told[-1]["event"] == "load"
     assert told[-1]["planned"] == 43
     assert told[-1]["sent"] >= told[-1]["ended"]
+
+
+def test_answers_are_held_against_the_reference_where_the_rules_ask_for_it(trial):
+    """In a window of two answers one is right and one is half right; the warm-up does not count."""
+    whole = Rules("test", "", 1, 3, "fresh", 60.0, 1, Limits(), (), (), accuracy="all")
+    with NullServer() as server:
+        trace, _ = trial(server.url, SingleStream("single_stream", 2), whole, made=Knowing)
+        unasked, _ = trial(server.url, SingleStream("single_stream", 2), made=Knowing)
+    (found,) = trace.table("evals").to_pylist()
+    assert (found["metric"], found["n"]) == ("agreement", 2)
+    assert found["value"] == pytest.approx((1 + 11 / 20) / 2)
+    assert unasked.num_rows("evals") == 0

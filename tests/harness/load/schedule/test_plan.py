@@ -47,13 +47,13 @@ class Faulty(Builder):
         (UNSCHEDULED[0], "users", (2, 5, 0), 1, 1),
         (UNSCHEDULED[1], "users", (8, 12, 0), 1, 4),
         (UNSCHEDULED[2], "users", (2, 7, 3), 3, 1),
-        (UNSCHEDULED[3], "start", (2, 12, 0), 4, 1),
-        (Offline("offline", 4, 12), "start", (2, 12, 0), 4, 1),
-        (Offline("offline", 8, 1), "start", (2, 8, 0), 8, 1),
+        (UNSCHEDULED[3], "start", (8, 12, 0), 4, 1),
+        (Offline("offline", 4, 12), "start", (8, 12, 0), 4, 1),
+        (Offline("offline", 8, 1), "start", (16, 8, 0), 8, 1),
     ],
 )
 def test_without_a_schedule_users_or_the_start_make_work_due(scenario, mode, counts, users, group):
-    """Queries count by their samples, batches are whole, and a closed loop ends under load."""
+    """Queries and batches count by their samples, and a closed loop ends under load."""
     found = plan(scenario)
     warmup, requests, tail = counts
     assert (found.mode, found.users, found.group) == (mode, users, group)
@@ -66,7 +66,7 @@ def test_without_a_schedule_users_or_the_start_make_work_due(scenario, mode, cou
 
 
 def test_the_warm_up_is_told_in_what_it_counts():
-    """In requests, or in queries where a query has several samples."""
+    """In requests, in queries where a query has several samples, or in batches."""
     for scenario in (*UNSCHEDULED, open_loop()):
         assert plan(scenario).facts["warmup"] == {"included": False, "iterations": 2}
 

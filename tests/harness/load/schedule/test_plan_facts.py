@@ -56,6 +56,43 @@ def test_facts_are_plain(scenario):
     assert json.dumps(back) == json.dumps(facts)
 
 
+def test_the_facts_tell_whether_the_load_is_stationary():
+    """Rates that change and recordings are not; what makes work due else is the same throughout."""
+    loads = [*(open_loop(process, 20) for process in DRAWN), open_loop(MOONCAKE, None)]
+    told = {
+        scenario.arrivals.kind: plan(scenario, warmup=1).facts["load"]["stationary"]
+        for scenario in loads
+    }
+    assert told == {
+        "constant": True,
+        "poisson": True,
+        "gamma": True,
+        "bursts": False,
+        "stages": False,
+        "replay": False,
+    }
+    assert {plan(scenario).facts["load"]["stationary"] for scenario in UNSCHEDULED} == {True}
+
+
+class Classed(Builder):
+    """A workload whose every third request is of class b."""
+
+    def prompts(self, count, seed):
+        """Of classes a, a, b and so on."""
+        made = super().prompts(count, seed)
+        return [replace(one, request_class="aab"[n % 3]) for n, one in enumerate(made)]
+
+
+def test_the_facts_tell_the_classes_of_the_window():
+    """Of ten requests after a warm-up of two, those of the tail left out."""
+    found = plan(open_loop(POISSON, 10, tail=5), warmup=2, builder=Classed()).facts["load"]
+    assert found["mix"] == {
+        "a": {"requests": 6, "share": 0.6},
+        "b": {"requests": 4, "share": 0.4},
+    }
+    assert "mix" not in plan(open_loop()).facts["load"]
+
+
 @pytest.mark.parametrize("process", DRAWN)
 def test_the_facts_are_enough_to_draw_the_schedule_again(process):
     """Process, seed and counts are told as they were asked for; the digest tells whether it is."""
