@@ -89,9 +89,8 @@ def service_series(seen: Observation) -> ServiceSeries:
     else:
         taken_ns, units = requests.done - requests.sent, np.ones(requests.sent.size)
     chosen = requests.completed & ~np.isnan(requests.sent) & ~np.isnan(taken_ns) & (units > 0)
-    order = np.argsort(requests.sent[chosen], kind="stable")
     service = taken_ns[chosen] / units[chosen] / NS_PER_S
-    return ServiceSeries(requests.sent[chosen][order], service[order])
+    return ServiceSeries(*_in_order(requests.sent[chosen], service))
 
 
 def steadiness(seen: Observation) -> SteadyState | None:
@@ -139,14 +138,21 @@ def _calls(seen: Observation) -> tuple[Numbers, Numbers, Numbers]:
     start, end = seen.times("phases", "start_ns"), seen.times("phases", "end_ns")
     warm = seen.among("phases", "kind", ("warmup",)) & ~np.isnan(start) & ~np.isnan(end)
     requests = seen.requests
-    early = requests.ok & (requests.due < 0) & ~np.isnan(requests.sent)
-    begun = np.concatenate((start[warm], requests.sent[early]))
-    took = np.concatenate(((end - start)[warm], (requests.done - requests.sent)[early]))
-    before = took[np.argsort(begun, kind="stable")] / NS_PER_S
-    taken = requests.completed & ~np.isnan(requests.sent)
-    order = np.argsort(requests.sent[taken], kind="stable")
-    sent = requests.sent[taken][order]
-    return before, sent, (requests.done - requests.sent)[taken][order] / NS_PER_S
+    service = requests.done - requests.sent
+    early = requests.ok & (requests.due < 0) & ~np.isnan(service)
+    _, before = _in_order(
+        np.concatenate((start[warm], requests.sent[early])),
+        np.concatenate(((end - start)[warm], service[early])),
+    )
+    taken = requests.completed & ~np.isnan(service)
+    sent, took = _in_order(requests.sent[taken], service[taken])
+    return before / NS_PER_S, sent, took / NS_PER_S
+
+
+def _in_order(begun: Numbers, took: Numbers) -> tuple[Numbers, Numbers]:
+    """Both in the order of beginning; of calls that began together the shorter comes first."""
+    order = np.lexsort((took, begun))
+    return begun[order], took[order]
 
 
 def _place(seen: Observation, sent: Numbers, steady_from: int) -> int:

@@ -52,6 +52,13 @@ def test_without_warm_up_the_first_request_is_the_cold_start(make_trace):
     assert windows(trace) == {"cold": (0.01, 1), "warmup": (None, 0), "steady": (0.01, 40)}
 
 
+def test_a_call_that_tells_no_end_is_no_call(make_trace):
+    """A request before the window that is ok, but never done, is not the cold start."""
+    lost = {"id": "w", "due": -2.0, "sent": -2.0, "done": None, "status": "ok"}
+    trace = make_trace(requests=[lost, *in_turn([0.01] * 40)])
+    assert windows(trace)["cold"] == (0.01, 1)
+
+
 def test_service_times_that_never_settle_have_no_steady_window(make_trace):
     """The window's requests then all count as warm-up, with the reason beside."""
     trace = make_trace(requests=in_turn([0.01] * 95 + [0.05] * 5))
