@@ -4,6 +4,8 @@ The null server answers at once, one write a token, and tells with each event wh
 on the clock that the generator stamps with. It is driven at 1.5 times the rate of the run, with as
 many tokens in an answer, so that the generator has half as much again to do as it had in the run;
 never slower than 50 requests a second, so that it takes no longer than a few seconds.
+A p99 of some hundred requests hangs on the slowest few, which may be the machine's doing: one that is
+beyond a millisecond is measured twice more, and the one in the middle stands.
 A result holds for this host until it is started anew, and for this version of the generator.
 """
 
@@ -37,7 +39,9 @@ MARGIN = 1.5
 _STEPS_A_DECADE = 10
 _SECONDS = 2.0
 _SLOWEST_PER_S = 50.0
-_FEWEST, _MOST = 100, 4000
+_FEWEST, _MOST = 200, 4000
+_DOUBTFUL_S = 0.001
+_TRIES = 3
 _LONGEST = 1024
 _TIMEOUT_S = 10.0
 _LIMIT_NS = 60 * NS_PER_S
@@ -60,6 +64,7 @@ class Calibration:
         lateness_s: p50 and p99 of sent less due.
         cpu_per_request_s: Processor time of the dispatchers, sending and reading.
         failed: Requests that did not end well.
+        measured: How often it was measured; of several the one in the middle stands.
     """
 
     rate_per_s: float
@@ -73,6 +78,7 @@ class Calibration:
     lateness_s: tuple[float, ...]
     cpu_per_request_s: float
     failed: int
+    measured: int = 1
 
     @property
     def error_s(self) -> float:
@@ -114,9 +120,18 @@ def calibrate(target: Target, rate_per_s: float, tokens: int) -> Calibration:
     place = _cache_file(setting)
     known = _known(place)
     if known is None:
-        known = measured(target, rate, length)
+        known = _settled(target, rate, length)
         _keep(place, known)
     return known
+
+
+def _settled(target: Target, rate_per_s: float, tokens: int) -> Calibration:
+    """A calibration that does not hang on one bad moment."""
+    found = [measured(target, rate_per_s, tokens)]
+    while found[0].error_s > _DOUBTFUL_S and len(found) < _TRIES:
+        found.append(measured(target, rate_per_s, tokens))
+    middle = sorted(found, key=lambda one: one.error_s)[len(found) // 2]
+    return replace(middle, measured=len(found))
 
 
 def measured(target: Target, rate_per_s: float, tokens: int) -> Calibration:

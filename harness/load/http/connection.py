@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 READ_BYTES = 65536
 """Most bytes of one reading."""
 
+CONTROL_BYTES = 64
+"""Room for what the kernel tells beside the bytes of a reading."""
+
 _SO_TIMESTAMPNS = 35 if sys.platform == "linux" else None
-_CONTROL_BYTES = 64
 _TIMESPEC = Struct("qq")
 _NS_PER_S = 1_000_000_000
 _REFRESH_NS = 500_000_000
@@ -128,8 +130,7 @@ class Connection:
         try:
             self._sock.settimeout(0)
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if _SO_TIMESTAMPNS is not None:
-                self._sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            ask_for_stamps(self._sock)
             self._sock.connect(peer.address)
         except BlockingIOError:
             pass  # it is being made
@@ -188,7 +189,7 @@ class Connection:
             OSError: The connection is broken.
         """
         try:
-            data, control, _, _ = self._sock.recvmsg(READ_BYTES, _CONTROL_BYTES)
+            data, control, _, _ = self._sock.recvmsg(READ_BYTES, CONTROL_BYTES)
         except BlockingIOError:
             return None
         now_ns = time.perf_counter_ns()
@@ -272,6 +273,12 @@ def connect(peer: Peer, clock: ArrivalClock) -> Connection:
         OSError: There is no socket to be had.
     """
     return Connection(peer, clock) if peer.tls is None else TlsConnection(peer, clock)
+
+
+def ask_for_stamps(sock: socket.socket) -> None:
+    """Has the kernel tell when bytes arrived, where it can; what a listener accepts inherits it."""
+    if _SO_TIMESTAMPNS is not None:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 def stamps_arrivals() -> bool:

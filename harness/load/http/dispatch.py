@@ -26,6 +26,7 @@ _TICK_NS = 50_000_000
 _NEWS_NS = 500_000_000
 _COARSE_S = 0.002
 _LAGS = 1 << 16
+_NO_MEMORY = "the load generator has no memory for more than {} bytes"
 
 Tell = Callable[[int, int, int, float], None]
 """Takes how many requests were sent, have ended, and of these did not end well; and the sum of
@@ -225,6 +226,9 @@ class Dispatcher:
         except OSError as error:
             self._broken(connection, error.strerror or str(error))
             return
+        except MemoryError:
+            self._overflow(connection)
+            return
         if data is None:
             return
         live = connection.live
@@ -248,6 +252,14 @@ class Dispatcher:
             self._drop(connection)
             told = f"more than {self._limits.response_bytes} bytes came"
             self._end(live, connection.at_ns, "too_large", told)
+
+    def _overflow(self, connection: Connection) -> None:
+        """There is no memory for more: the answer under way is given up, and what came of it."""
+        self._drop(connection)
+        live, connection.live = connection.live, None
+        if live is not None:
+            live.readings.clear()
+            self._end(live, time.perf_counter_ns(), "too_large", _NO_MEMORY.format(live.size))
 
     def _complete(self, connection: Connection, live: Live) -> None:
         connection.live = None
@@ -312,6 +324,10 @@ class Dispatcher:
 
     def _end(self, live: Live, at_ns: int, outcome: Outcome, detail: str) -> None:
         live.over = True
+        try:
+            raw = b"".join(live.readings)
+        except MemoryError:
+            raw, outcome, detail = b"", "too_large", _NO_MEMORY.format(live.size)
         self._under_way -= 1
         self._bad += outcome != "complete"
         self._exchanges.append(
@@ -322,7 +338,7 @@ class Dispatcher:
                 ended_ns=at_ns,
                 outcome=outcome,
                 detail=detail,
-                raw=b"".join(live.readings),
+                raw=raw,
                 at_ns=live.at_ns,
                 upto=live.upto,
             )

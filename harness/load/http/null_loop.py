@@ -10,6 +10,12 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from accelbench.harness.load.http.connection import (
+    CONTROL_BYTES,
+    READ_BYTES,
+    ArrivalClock,
+    ask_for_stamps,
+)
 from accelbench.harness.load.http.null_answers import (
     CONTINUE,
     HEAD_BYTES,
@@ -26,7 +32,6 @@ from accelbench.harness.load.http.null_answers import (
 )
 from accelbench.harness.units import NS_PER_S
 
-_READ_BYTES = 65536
 _TURN = 1024
 
 
@@ -61,6 +66,7 @@ class _Client:
     served: bool = False  # it has a slot
     chat: bool = False
     usage: tuple[int, int] | None = None
+    at_ns: int = 0  # when the bytes of the latest reading arrived
     received_ns: int = 0
     due_ns: int = 0  # of the next token
     left: int = 0  # tokens to come
@@ -78,8 +84,9 @@ class Loop:
         listener: Listens and does not block.
         answers: Of the model.
         pace: How to answer.
-        log: Takes for each request that is answered the instant at which it had come whole, then
-            those at which its tokens were written; None for no log.
+        log: Takes for each request that is answered the instant at which it had arrived whole,
+            by the kernel where it tells, then those at which its tokens were written; None for no
+            log.
     """
 
     def __init__(
@@ -100,6 +107,8 @@ class Loop:
         self._waiting: deque[_Client] = deque()
         self._served = 0
         self._full = False
+        self._clock = ArrivalClock()
+        ask_for_stamps(listener)
         self._poll.register(listener.fileno(), select.EPOLLIN)
 
     def serve(self, stdin: int | None) -> None:
@@ -114,7 +123,7 @@ class Loop:
                     self._serve(client, event)
                 elif fd == self._listener.fileno():
                     self._accept()
-                elif fd == stdin and not os.read(fd, _READ_BYTES):
+                elif fd == stdin and not os.read(fd, READ_BYTES):
                     return
             self._fire()
 
@@ -159,18 +168,21 @@ class Loop:
 
     def _read(self, client: _Client) -> None:
         try:
-            data = client.sock.recv(_READ_BYTES)
+            data, control, _, _ = client.sock.recvmsg(READ_BYTES, CONTROL_BYTES)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, control = b"", []
+        now = time.perf_counter_ns()
+        self._clock.refresh(now)
+        client.at_ns = self._clock.place(control[0][2], client.at_ns, now) if control else now
         if not data or client.busy or client.out:  # gone, or does not wait for its answer
             self._drop(client)
         elif not client.close:
             client.parts.append(data)
             client.size += len(data)
             if client.size >= client.need:
-                self._take(client, time.perf_counter_ns())
+                self._take(client, client.at_ns)
 
     def _take(self, client: _Client, now: int) -> None:
         """Takes up a request if all of it has come."""

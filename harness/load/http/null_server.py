@@ -2,8 +2,9 @@
 
 Run as `python -m accelbench.harness.load.http.null_server` it says {"port": N} on standard output
 and serves until its standard input ends (a file is not watched) or SIGTERM comes. Each event of a
-stream carries "null": {"received_ns", "written_ns"}: when the last byte of the request had been
-read, and the instant just before the event was sent, both on the monotonic clock.
+stream carries "null": {"received_ns", "written_ns"}: when the last byte of the request had arrived (by
+the kernel's stamp, where it gives one), and the instant just before the event was sent, both on the
+monotonic clock.
 """
 
 import argparse
@@ -47,7 +48,7 @@ class NullServer:
         model: The name of its model.
         port: Where it listens; 0 for a free one.
         log: File that takes, at the end, a list for each answered request: the instant at which
-            it had come whole, then those at which its tokens were written, ns on the monotonic
+            it had arrived whole, then those at which its tokens were written, ns on the monotonic
             clock.
 
     Attributes:

@@ -74,6 +74,26 @@ def test_a_request_that_never_gets_a_socket_is_told_as_unsent(dispatcher, monkey
     assert "socket" in exchanges[0].detail
 
 
+def test_an_answer_for_which_there_is_no_memory_costs_that_request_alone(dispatcher, monkeypatch):
+    """It ends with a reason; the others of the load are served."""
+    receive, calls = connections.Connection.receive, iter(range(1000))
+
+    def short_of_memory(self):
+        if next(calls) == 2:
+            raise MemoryError
+        return receive(self)
+
+    monkeypatch.setattr(connections.Connection, "receive", short_of_memory)
+    with NullServer(first_s=0.002, gap_s=0.002) as server:
+        users = Users(iter(range(6)), 1, 1, time.perf_counter_ns())
+        exchanges, _ = dispatcher(server.url, 6).run(users)
+    ended = {exchange.number: exchange.outcome for exchange in exchanges}
+    assert sorted(ended) == list(range(6))
+    assert sorted(ended.values()) == ["complete"] * 5 + ["too_large"]
+    (lost,) = [exchange for exchange in exchanges if exchange.outcome == "too_large"]
+    assert "no memory" in lost.detail
+
+
 def test_news_tells_what_was_sent_and_what_has_ended(dispatcher):
     """Counts come while it runs."""
     told = []
