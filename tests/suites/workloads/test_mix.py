@@ -109,8 +109,8 @@ def test_a_mix_is_plain_data_in_a_configuration():
     """A class is a mapping; a wrong key of it is named by its place."""
     mix = [{"name": "chat", "share": 1, "prompt_tokens": 64, "output_tokens": 32}]
     assert decode(Served, {"mix": mix}).mix == (RequestClass("chat", 1.0, 64, 32),)
-    with pytest.raises(ConfigError, match=r"mix\[0\].*unknown key 'lenght'"):
-        decode(Served, {"mix": [{**mix[0], "lenght": 3}]})
+    with pytest.raises(ConfigError, match=r"mix\[0\].*unknown key 'tokens'"):
+        decode(Served, {"mix": [{**mix[0], "tokens": 3}]})
 
 
 def test_classes_of_a_server_name_models():
