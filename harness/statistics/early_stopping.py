@@ -141,13 +141,7 @@ def early_stopping_estimate(latencies: Values, percent: float) -> EarlyStopping:
     Raises:
         ValueError: A latency is not a number, or the percentile is out of its range.
     """
-    ordered = _ordered(latencies)
-    n, needed = ordered.size, needed_queries(percent, 1)
-    if n < needed:
-        reason = f"early stopping at p{percent:g} needs {needed} queries, there are {n}"
-        return EarlyStopping(None, n, None, needed, reason)
-    allowed = _most_over(n, percent)
-    return EarlyStopping(float(ordered[n - allowed]), n, allowed - 1, needed, None)
+    return _left(latencies, percent, kept=1)
 
 
 def tightest_limit(latencies: Values, percent: float) -> EarlyStopping:
@@ -163,13 +157,18 @@ def tightest_limit(latencies: Values, percent: float) -> EarlyStopping:
     Raises:
         ValueError: A latency is not a number, or the percentile is out of its range.
     """
+    return _left(latencies, percent, kept=0)
+
+
+def _left(latencies: Values, percent: float, kept: int) -> EarlyStopping:
+    """The slowest latency that is left when of those that may be slow all but `kept` are discarded."""
     ordered = _ordered(latencies)
-    n, needed = ordered.size, needed_queries(percent, 0)
+    n, needed = ordered.size, needed_queries(percent, kept)
     if n < needed:
         reason = f"early stopping at p{percent:g} needs {needed} queries, there are {n}"
         return EarlyStopping(None, n, None, needed, reason)
-    allowed = _most_over(n, percent)
-    return EarlyStopping(float(ordered[n - 1 - allowed]), n, allowed, needed, None)
+    discarded = _most_over(n, percent) - kept
+    return EarlyStopping(float(ordered[n - 1 - discarded]), n, discarded, needed, None)
 
 
 def order_statistic(values: Values, percent: float) -> float:
