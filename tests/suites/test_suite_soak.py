@@ -15,6 +15,14 @@ def test_its_load_lasts_long_enough_for_drift_and_growth():
     assert {cell.rules.trials for cell in cells.values()} == {1}
 
 
+def test_a_change_over_time_is_told_and_all_else_is_refused_as_in_serving():
+    """A soak that found something must not be withheld for it."""
+    (serving, *_) = resolve(compose_suite("serving", [])).values()
+    for cell in resolve(compose_suite("soak", [])).values():
+        assert {*cell.rules.invalid} == {*serving.rules.invalid} - {"unsteady"}
+        assert {*cell.rules.warn} == {*serving.rules.warn, "unsteady"}
+
+
 def test_hours_are_one_override_away():
     """Longer loads, and the time limit that they need."""
     longer = ["scenario.requests=28800", "scenario.samples=640000000", "rules.time_limit_s=20000"]
