@@ -143,9 +143,27 @@ def test_a_cap_reaches_the_command_of_every_tool(tmp_path):
 def test_lateness_is_counted_from_the_schedule_that_the_earliest_request_fits():
     """The first request of these four came 2 ms after the schedule that the others fit."""
     stamps = [[2_000_000], [10_000_000], [20_000_000], [30_000_000]]
-    p50, p99 = overhead.lateness_s(stamps, 100)
-    assert p50 == pytest.approx(0, abs=1e-9)
-    assert p99 == pytest.approx(0.97 * 0.002)
+    assert overhead.late_s(stamps, 100) == pytest.approx([0.002, 0, 0, 0], abs=1e-9)
+
+
+def test_a_request_costs_the_slope_between_two_sizes_of_run_with_an_interval_over_pairs():
+    """Start and imports cancel out; a large run that served no more than a small one tells none."""
+    few = [ran(10, 2.0), ran(10, 3.0)]
+    many = [ran(110, 12.0), ran(110, 13.2)]
+    found = overhead.cost(few, many)
+    assert found["cpu_per_request_s"] == pytest.approx(0.101)
+    low, high = found["cpu_interval_s"]
+    assert low < 0.1
+    assert high > 0.102
+    assert found["start_cpu_s"] == pytest.approx(2.5 - 1.01)
+    assert overhead.cost(few[:1], many[:1])["cpu_interval_s"] is None
+    with pytest.raises(TrialError, match="no more"):
+        overhead.cost(many, few)
+
+
+def ran(served, cpu_s):
+    """A run of so many requests and so much processor time."""
+    return runs.Run(Told({}, []), [[0, 1]] * served, cpu_s, 1.0, 0.5, None)
 
 
 def test_errors_are_paired_by_the_order_of_start():

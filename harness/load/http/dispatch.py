@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from accelbench.harness.load.http.alarm import Alarm
 from accelbench.harness.load.http.connection import (
     ArrivalClock,
     Connection,
@@ -24,7 +25,6 @@ from accelbench.harness.load.http.live import Limits, Live, Tally
 _NS_PER_S = 1_000_000_000
 _TICK_NS = 50_000_000
 _NEWS_NS = 500_000_000
-_COARSE_S = 0.002
 _LAGS = 1 << 16
 _NO_MEMORY = "the load generator has no memory for more than {} bytes"
 
@@ -63,8 +63,11 @@ class Dispatcher:
         self._response_ns = 0
         self._under_way = 0
         self._feed: Feed = Scheduled((), (), None)
+        self._alarm = Alarm()
+        self._wake_ns = 0  # when to look at the clock's work again
         self._tick_ns = 0
         self._news_ns = 0
+        self._poll.register(self._alarm.fd, select.EPOLLIN | select.EPOLLET)
 
     def prepare(self, connections: int) -> None:
         """Opens connections, so that the first requests need not."""
@@ -86,9 +89,10 @@ class Dispatcher:
         with _garbage_waits():
             began, cpu = time.perf_counter_ns(), time.process_time_ns()
             while self._goes_on():
-                self._wait()
+                self._take(self._poll.poll())
             cpu, ended = time.process_time_ns() - cpu, time.perf_counter_ns()
         self._poll.close()
+        self._alarm.close()
         for connection in self._by_fd.values():
             connection.close()
         tally = Tally(
@@ -101,13 +105,15 @@ class Dispatcher:
         return self._exchanges, tally
 
     def _goes_on(self) -> bool:
+        """Does what the clock or an end has made due; returns whether anything is left to do."""
         now = time.perf_counter_ns()
-        if now >= self._limits.give_up_ns:
-            self._give_all_up(now)
-            return False
-        if now >= self._tick_ns:
-            self._tick(now)
-        self._send_due(now)
+        if now >= self._wake_ns:
+            if now >= self._limits.give_up_ns:
+                self._give_all_up(now)
+                return False
+            if now >= self._tick_ns:
+                self._tick(now)
+            self._send_due(now)
         return self._under_way > 0 or self._feed.next_ns() is not None
 
     def _send_due(self, now: int) -> None:
@@ -121,6 +127,9 @@ class Dispatcher:
                 self._transmit(self._idle.pop(), live)
             else:
                 self._dial(live)
+        due = self._feed.next_ns()
+        self._wake_ns = self._tick_ns if due is None else min(due, self._tick_ns)
+        self._alarm.set(self._wake_ns)
 
     def _dial(self, live: Live) -> None:
         """Opens a connection for a request; without a socket it waits for one."""
@@ -167,17 +176,8 @@ class Dispatcher:
         if not all_taken:
             self._poll.modify(connection.fd, connection.interest())
 
-    def _wait(self) -> None:
-        """Waits for bytes or for the next thing to do, and takes what came."""
-        due = self._feed.next_ns()
-        first = self._tick_ns if due is None else min(due, self._tick_ns)
-        left_s = (first - time.perf_counter_ns()) / _NS_PER_S
-        if left_s > _COARSE_S:
-            events = self._poll.poll(left_s - _COARSE_S)
-        else:
-            if left_s > 0:
-                select.select([self._poll], [], [], left_s)
-            events = self._poll.poll(0)
+    def _take(self, events: Sequence[tuple[int, int]]) -> None:
+        """Takes what has come; the alarm's ringing is taken by `_goes_on`."""
         by_fd = self._by_fd
         for fd, event in events:
             connection = by_fd.get(fd)
@@ -295,7 +295,7 @@ class Dispatcher:
 
     def _tick(self, now: int) -> None:
         """What is done now and then: time limits, requests without a socket, the clock, news."""
-        self._tick_ns = now + _TICK_NS
+        self._tick_ns = min(now + _TICK_NS, self._limits.give_up_ns)
         deadlines = self._deadlines
         while deadlines and (deadlines[0][1].over or deadlines[0][0] <= now):
             _, live, connection = deadlines.popleft()
@@ -324,6 +324,7 @@ class Dispatcher:
 
     def _end(self, live: Live, at_ns: int, outcome: Outcome, detail: str) -> None:
         live.over = True
+        self._wake_ns = 0
         try:
             raw = b"".join(live.readings)
         except MemoryError:

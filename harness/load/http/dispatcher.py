@@ -6,7 +6,6 @@ start on the monotonic clock, in 8 bytes. On standard output goes a line of JSON
 "ready", "news" and "done". The answer itself lies in files of the order's folder.
 """
 
-import ctypes
 import json
 import os
 import pickle
@@ -27,7 +26,6 @@ from accelbench.harness.load.http.order import Order
 
 LENGTH = Struct("q")
 TICKET = Struct("i")
-_SET_TIMER_SLACK = 29
 
 
 def main() -> int:
@@ -74,13 +72,11 @@ def _tickets(fd: int) -> Iterator[int]:
 
 
 def _settle(cpu: int | None) -> None:
-    """Binds the process, lets it open all the files it may, and its timers ring on time."""
+    """Binds the process, and lets it open all the files it may."""
     if cpu is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {cpu})
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_TIMER_SLACK, 1, 0, 0, 0)
 
 
 @contextmanager
