@@ -184,12 +184,12 @@ def main() -> None:
     """Measures and reports."""
     parser = options(__doc__)
     parser.add_argument("--few", type=int, default=1000, help="requests of a small closed loop")
-    parser.add_argument("--most", type=int, default=10_000, help="requests of any run")
+    parser.add_argument("--most", type=int, default=20_000, help="requests of any run")
     parser.add_argument("--users", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 200, 500, 1000])
     parser.add_argument("--seconds", type=int, default=20, help="of an open loop, at most")
-    parser.add_argument("--repeats", type=int, default=3, help="pairs of runs; 2 give an interval")
+    parser.add_argument("--repeats", type=int, default=4, help="pairs of runs; 2 give an interval")
     args = parser.parse_args()
     if args.quick:
         args.few, args.most, args.rates, args.seconds, args.repeats = 200, 600, [50, 200], 2, 1

@@ -145,8 +145,8 @@ def _unusual(chunk: _Chunk) -> bool:
     more = len(choices) > 1 or choice.index or choice.token_ids is not None
     if more or choice.message or choice.tool_calls:
         return True
-    if delta is None:
-        return bool(choice.content or choice.reasoning_content or choice.reasoning)
-    return bool(
+    if choice.content or choice.reasoning_content or choice.reasoning:  # beside an empty delta too
+        return True
+    return delta is not None and bool(
         choice.text or delta.text or delta.tool_calls or delta.reasoning_content or delta.reasoning
     )

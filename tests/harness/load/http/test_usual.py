@@ -4,7 +4,7 @@ import json
 from array import array
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accelbench.harness.load.http import reading
@@ -68,6 +68,7 @@ def exchange(events):
 
 
 @given(st.lists(PLAIN | EVENT, max_size=6))
+@example([{"choices": [{"index": 0, "content": "x", "delta": {}}]}])
 @settings(max_examples=400, deadline=None)
 def test_whatever_is_read_quickly_is_read_the_same_slowly(events):
     """Both ways give one reply, errors and all."""
