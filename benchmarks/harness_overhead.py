@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from accelbench.harness.load.host import HostEngine
 from accelbench.harness.load.in_process import Batches, infer_batches
 from accelbench.harness.schema.recorder import Recorder, WallClock
 from accelbench.harness.statistics.intervals import mean_estimate
 
 
-class Spin:
+class Spin(HostEngine):
     """An engine whose call takes a stated time, busy."""
 
     def __init__(self, call_s: float) -> None:
+        super().__init__(time.perf_counter_ns)
         self._call_ns = int(call_s * 1e9)
 
     def prepare(self, inputs: Any) -> Any:

@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from accelbench.cli.host import with_measured
 from accelbench.cli.suite_file import WantedCell, read_suite, wanted_cells
 from accelbench.harness.errors import ConfigError, UnknownName
 from accelbench.harness.run.registry import GROUPS, names
@@ -120,7 +121,8 @@ def preset(group: str, name: str) -> Mapping[str, Any]:
     with initialize_config_module("accelbench.conf", job_name="accelbench", version_base="1.3"):
         config = _hydra("", [f"+{group}={name}"], config_name=None)
     plain = OmegaConf.to_container(config[group], resolve=True)
-    return cast("Mapping[str, Any]", plain)
+    found = cast("Mapping[str, Any]", plain)
+    return with_measured(found) if group == "platform" else found
 
 
 def cell_of(wanted: WantedCell, config: Mapping[str, Any]) -> Cell:
@@ -155,6 +157,7 @@ def _composed(
     choices = {**cell.choose, **{o.key: str(o.value) for o in asked if o.is_choice}}
     applied = {o.text for o in asked if o.is_choice}
     config = _hydra(cell.name, [f"{group}={preset}" for group, preset in choices.items()])
+    config.platform = with_measured(config.platform)
     for key, value in cell.set.items():
         if not _set(config, key, value):
             raise ConfigError(f"the cell has no key {key!r}", where=cell.name)

@@ -74,6 +74,12 @@ def _parts(group: str) -> Callable[[], list[Item]]:
     return listed
 
 
+def _models() -> list[Item]:
+    from accelbench.cli.models import asset_document  # noqa: PLC0415  (looks at the disk)
+
+    return [asset_document(registry.load("assets", name)) for name in registry.names("assets")]
+
+
 def _metrics() -> list[Item]:
     from accelbench.harness.metrics.catalogue import catalogue  # noqa: PLC0415  (imports numpy)
 
@@ -120,4 +126,5 @@ _LISTS: Mapping[str, Callable[[], list[Item]]] = {
     "metrics": _metrics,
     "figures": _figures,
     "checklist": _checklist,
+    "models": _models,
 }

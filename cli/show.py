@@ -1,4 +1,4 @@
-"""`accelbench show BUNDLE`: what a bundle says."""
+"""`accelbench show BUNDLE`: what a bundle says, or what a preset of a workload asks."""
 
 import argparse
 from pathlib import Path
@@ -11,6 +11,14 @@ from accelbench.reports.terminal import bundle_table
 
 def command(args: argparse.Namespace) -> int:
     """Tells; it does not judge."""
+    if not Path(args.bundle).exists() and "/" not in args.bundle:
+        from accelbench.cli.compose import presets  # noqa: PLC0415  (imports Hydra)
+
+        if args.bundle in presets("workload"):
+            from accelbench.cli.demand import show_workload  # noqa: PLC0415  (with it)
+
+            show_workload(args.bundle, args)
+            return 0
     print_bundle(read_bundle(Path(args.bundle)), as_json=args.json)
     return 0
 

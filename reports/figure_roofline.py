@@ -100,7 +100,8 @@ def _roof(one: Shown) -> Roof | None:
     bandwidth = platform.main_bandwidth
     if peak is None or bandwidth is None:
         return None
-    return Roof(f"{platform.name}, {precision}", peak.value, bandwidth.value)
+    measured = ", measured" if peak.kind == "measured" else ""
+    return Roof(f"{platform.name}, {precision}{measured}", peak.value, bandwidth.value)
 
 
 def _without(roofless: Sequence[Shown]) -> str:

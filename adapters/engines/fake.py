@@ -17,22 +17,18 @@ from typing import Any, ClassVar
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.engines import DemandOf, steps_of
+from accelbench.harness.load.host import HostEngine
 from accelbench.harness.load.in_process import drive
+from accelbench.harness.schema.builders import Answers, Generates, Training, WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import (
-    Quality,
-    Readiness,
-    Session,
-    Task,
-    Training,
-    Work,
-    WorkloadBuilder,
-)
+from accelbench.harness.schema.protocols import Readiness, Session, Task, Work
+from accelbench.harness.schema.quality import Quality, better
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
 from accelbench.harness.schema.scenario import MultiStream, Offline, Scenario, TrainToTarget
 from accelbench.harness.schema.trace import Meter
+from accelbench.harness.schema.training import Mark, Step
 from accelbench.harness.simulation.elapse import Elapse
 from accelbench.harness.simulation.engine import share_inside, unsupported
 
@@ -133,9 +129,11 @@ class FakeSession:
         Raises:
             TrialError: The scenario does not fit the workload, or it was told to fail.
         """
-        engine = FakeEngine(self._options, self._virtual, self._builder.task, work)
+        builder = self._builder
+        generates = isinstance(builder, Generates)
+        engine = FakeEngine(self._options, self._virtual, work, generates=generates)
         trains = isinstance(work.scenario, TrainToTarget)
-        samples = None if trains or self._builder.task != "classify" else self._builder.samples()
+        samples = builder.samples() if isinstance(builder, Answers) and not trains else None
         demand = DemandOf(self._builder, self.precision)
         driven = drive(engine, self._builder, samples, demand, work, recorder)
         self._asked = driven.facts
@@ -143,10 +141,13 @@ class FakeSession:
             _record_energy(self._options.power_w, engine.worked_s(driven.window_ns), recorder)
 
 
-class FakeEngine:
+class FakeEngine(HostEngine):
     """Answers integers with themselves, prompts with nothing, and trains no model."""
 
-    def __init__(self, options: FakeAdapter, clock: VirtualClock, task: str, work: Work) -> None:
+    def __init__(
+        self, options: FakeAdapter, clock: VirtualClock, work: Work, *, generates: bool
+    ) -> None:
+        super().__init__(clock.now_ns)
         self.max_batch = options.max_batch
         self._options = options
         self._work = work
@@ -155,7 +156,7 @@ class FakeEngine:
         self._draw = random.Random(work.seed)  # noqa: S311  (no secret hangs on it)
         repeat = work.seed - work.rules.seed
         self._breaks = options.crash_on_repeat in (None, repeat)
-        self._number = -_warmup(task, work) - 1
+        self._number = -_warmup(work, generates=generates) - 1
         self._worked: list[tuple[str, float, int, int]] = []
 
     def prepare(self, inputs: Any) -> list[int]:
@@ -167,7 +168,7 @@ class FakeEngine:
         if not (isinstance(inputs, list) and all(isinstance(item, int) for item in inputs)):
             raise TrialError(
                 f"the fake engine answers lists of integers, not {type(inputs).__name__}",
-                remedy="use the workload 'fake'",
+                remedy="use the workload 'fake_classifier'",
             )
         return inputs
 
@@ -210,6 +211,9 @@ class FakeEngine:
             raise TrialError(f"scenario {scenario.kind!r} does not train")
         return FakeTraining(self, self._options, scenario)
 
+    def kept_for_backward(self, step: Callable[[Mark], object]) -> None:
+        """Nothing is known: there is no model."""
+
     def begin(self) -> None:
         """Begins the next request, batch or step, or breaks down at it."""
         self._number += 1
@@ -246,39 +250,51 @@ class FakeTraining:
         self._options = options
         self._scenario = scenario
         self._epochs_done = 0
+        self._steps_done = 0
 
     def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002  (all epochs are alike)
         """The sizes of the batches of an epoch."""
         return [self._scenario.batch_size] * self._options.steps_per_epoch
 
-    def step(self, batch: int) -> int:
-        """One step; returns the number of samples in it."""
+    def step(self, batch: int, mark: Mark) -> Step:
+        """One step: a third of its time forward, the rest backward, none for the optimiser."""
         self._engine.begin()
-        self._engine.work("train", self._options.latency_s + self._options.per_sample_s * batch)
-        return batch
+        seconds = self._options.latency_s + self._options.per_sample_s * batch
+        self._engine.work("train", seconds / 3)
+        mark("forward")
+        self._engine.work("train", 2 * seconds / 3)
+        mark("backward")
+        mark("optimizer")
+        self._steps_done += 1
+        return Step(batch, 1 / self._steps_done)
 
     def evaluate(self) -> Sequence[Quality]:
-        """A quality that rises evenly until the target is met, then stays."""
+        """A quality that nears the target until it is met, then stays."""
         self._engine.work("evaluate", self._options.latency_s)
         self._epochs_done += 1
         progress = min(self._epochs_done / self._options.epochs_to_target, 1.0)
         samples = self._scenario.batch_size * self._options.steps_per_epoch
-        value = self._scenario.target * progress
-        return [Quality(self._scenario.metric, "test", value, samples)]
+        metric, target = self._scenario.metric, self._scenario.target
+        value = target / progress if better(metric) == "lower" else target * progress
+        return [Quality(metric, "test", value, samples)]
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file without tensors: the header's length, then the header."""
         path.write_bytes(len(NO_WEIGHTS).to_bytes(8, "little") + NO_WEIGHTS)
 
+    def facts(self) -> Mapping[str, Plain]:
+        """That there is no model; the loss falls as one over the steps."""
+        return {"optimizer": "none: fake", "loss": "one over the steps so far"}
 
-def _warmup(task: str, work: Work) -> int:
+
+def _warmup(work: Work, *, generates: bool) -> int:
     """Requests, batches or steps that come before the window."""
     scenario, count = work.scenario, work.rules.warmup
     if isinstance(scenario, TrainToTarget):
         return 0
-    if task == "generate" and isinstance(scenario, MultiStream):
+    if generates and isinstance(scenario, MultiStream):
         return count * scenario.streams
-    if task == "generate" and isinstance(scenario, Offline):
+    if generates and isinstance(scenario, Offline):
         return count * scenario.batch_size
     return count
 

@@ -15,12 +15,14 @@ from typing import Any, ClassVar, Literal
 import psutil
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.abilities import generating, lacks_to_generate
 from accelbench.harness.load.http.request import address
-from accelbench.harness.load.http.server_facts import lacks, served_facts
+from accelbench.harness.load.http.server_facts import served_facts
 from accelbench.harness.load.http.serving import serve
 from accelbench.harness.load.http.target import Target
+from accelbench.harness.schema.builders import Generates, WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Readiness, Session, Task, Work, WorkloadBuilder
+from accelbench.harness.schema.protocols import Readiness, Session, Task, Work
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.recorder import Clock, Recorder, WallClock
 from accelbench.harness.schema.scenario import Scenario
@@ -91,7 +93,7 @@ class OpenAiAdapter:
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
         """What is lacking for a workload and scenario, in words."""
-        return lacks(builder, scenario)
+        return lacks_to_generate(builder, scenario, "a server")
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with the server.
@@ -107,7 +109,7 @@ def _opened(adapter: OpenAiAdapter, task: Task) -> Iterator["ServerSession"]:
     listed = ask(adapter.target(""), "/v1/models")
     named = getattr(task.builder, "model_name", "") or adapter.model
     target = adapter.target(named or _first(listed))
-    yield ServerSession(target, task.builder, server_facts(target, listed))
+    yield ServerSession(target, generating(task.builder), server_facts(target, listed))
 
 
 class ServerSession:
@@ -119,7 +121,7 @@ class ServerSession:
         told: What is known of the server, for the record.
     """
 
-    def __init__(self, target: Target, builder: WorkloadBuilder, told: Mapping[str, Plain]) -> None:
+    def __init__(self, target: Target, builder: Generates, told: Mapping[str, Plain]) -> None:
         self.clock: Clock = WallClock()
         self.precision = "unknown"
         self._target = target

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from accelbench.harness.errors import ConfigError
+from accelbench.harness.schema.builders import WorkloadBuilder
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES, Operator, OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Figure, Platform
-from accelbench.harness.schema.protocols import Readiness, Session, Task, WorkloadBuilder
+from accelbench.harness.schema.protocols import Readiness, Session, Task
 from accelbench.harness.schema.record import ClockName, Evidence
 from accelbench.harness.schema.scenario import Scenario
 from accelbench.harness.schema.trace import Meter

@@ -24,7 +24,7 @@ from accelbench.harness.foreign import foreign
 from accelbench.harness.load.http.null_server import NullServer
 
 _TREE = Path(__file__).with_name("process_tree.py")
-_PROMPTS = Path(__file__).parents[2] / "suites" / "workloads" / "prompts.txt"
+_PROMPTS = Path(__file__).parents[2] / "suites" / "workloads" / "requests" / "prompts.txt"
 _TRIES = 3
 
 

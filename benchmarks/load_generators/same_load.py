@@ -24,7 +24,7 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.load.schedule.processes import arrival_times
 from accelbench.harness.schema.arrivals import Poisson
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.suites.workloads.decoder import Decoder
+from accelbench.suites.workloads.language.decoder import Decoder
 
 _SPREAD = 0.5
 _BLOCK = 512

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from accelbench.harness.bundle.crate import crate_document
+from accelbench.harness.bundle.host_sheet import HOST_FILE, host_sheet, sheet_document
 from accelbench.harness.bundle.layout import CRATE, DERIVED
 from accelbench.harness.bundle.manifest import Manifest, files_of, seal
 from accelbench.harness.bundle.storage import write_file
@@ -30,10 +31,16 @@ def finish_bundle(path: Path) -> Manifest:
 
 
 def derived_documents(bundle: Bundle) -> dict[str, Plain]:
-    """The files of `derived/`, as they follow from the records."""
+    """The files of `derived/`, as they follow from the records.
+
+    Raises:
+        BundleError: Microbenchmarks were run, and the bundle does not tell where.
+    """
     cells = [encode(cell) for cell in bundle.summaries()]
     several = [encode(item) for item in derive(bundle.campaign, bundle.records)]
-    return {
+    documents: dict[str, Plain] = {
         CELLS_FILE: {"schema": "accelbench.cells/1", "cells": cells},
         DERIVED_FILE: {"schema": "accelbench.derived/1", "derived": several},
     }
+    sheet = host_sheet(bundle)
+    return documents | ({HOST_FILE: sheet_document(sheet)} if sheet else {})

@@ -1,6 +1,7 @@
 """Which cells of a campaign belong together, and what their records say as a group."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from accelbench.harness.bundle.groups import Cells, by_cell, key_of, sweeps, together, valid
@@ -21,7 +22,7 @@ from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.plain import digest
 from accelbench.harness.schema.record import Record
-from accelbench.harness.schema.scenario import Offline
+from accelbench.harness.schema.scenario import Offline, TrainToTarget
 
 COUNTED = ("devices", "threads")
 """Options of an adapter that count what works in parallel."""
@@ -35,6 +36,12 @@ PACE: Mapping[str, tuple[Sequence[str], Pace]] = {
 }
 """What tells how fast a scenario went: the first of these that was measured. An open loop goes as
 fast as its schedule, so that nothing does."""
+
+WORK_RATE: Mapping[str, Sequence[str]] = {
+    "offline": PACE["offline"][0],
+    "train_to_target": ("train.samples_per_s",),
+}
+"""What tells the rate of work where there is more of it on more devices."""
 
 INFERENCES: Mapping[str, Sequence[str]] = {
     "offline": ("tp.samples", "tp.requests"),
@@ -83,19 +90,20 @@ def strong(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
 
 
 def weak(cells: Cells, records: Sequence[Record]) -> tuple[Derived, ...]:
-    """Weak scaling over offline cells whose batch size is in proportion to a counted option."""
+    """Weak scaling over cells whose batch size is in proportion to a counted option."""
     found = []
     for option in COUNTED:
 
         def of(cell: Cell, option: str = option) -> tuple[str, int] | None:
-            count = _count(cell, option)
-            if count is None or not isinstance(cell.scenario, Offline):
+            count, scenario = _count(cell, option), cell.scenario
+            if count is None or not isinstance(scenario, Offline | TrainToTarget):
                 return None
-            share = str(Fraction(cell.scenario.batch_size, count))
-            return key_of(cell, _without(cell.adapter, option), share), count
+            share = str(Fraction(scenario.batch_size, count))
+            goal = replace(scenario, batch_size=1) if isinstance(scenario, TrainToTarget) else None
+            return key_of(cell, _without(cell.adapter, option), share, goal), count
 
         for counts in sweeps(cells, records, of):
-            names, _ = PACE["offline"]
+            names = WORK_RATE[_any(counts).scenario]
             found.append(weak_scaling(option, counts, _measured(names, counts)))
     return tuple(found)
 
@@ -151,8 +159,8 @@ def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived 
         return None
     if gate:
         chosen = {
-            **iso_accuracy(settings, gate.value),
-            **effective_throughput(settings, gate.value),
+            **iso_accuracy(settings, gate),
+            **effective_throughput(settings, gate),
         }
     else:
         no_target = Absent("the workload has no quality gate, so there is no target")
@@ -163,7 +171,7 @@ def _at_quality(cells: Cells, group: Mapping[str, Sequence[Record]]) -> Derived 
     return Derived(
         f"at_quality.{first.workload.name}.{kind}",
         tuple(record.id for trials in counted.values() for record in trials),
-        {**chosen, **accuracy_front(settings)},
+        {**chosen, **accuracy_front(settings, quality.removeprefix("quality."))},
     )
 
 

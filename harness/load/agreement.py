@@ -5,6 +5,8 @@ scores the share of the reference answer, in characters, that it begins with: af
 that differs the two are texts of their own, and what follows is no longer comparable. A value of 1
 says that precision, kernels and batching changed no token; two runs in the same precision that sum
 in another order may differ where two tokens are about equally likely.
+
+Where it is known what is right, the quality is the share of answers that are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +14,13 @@ from itertools import takewhile
 from operator import eq
 
 from accelbench.harness.load.schedule.plan import LoadPlan
+from accelbench.harness.schema.builders import KnowsAnswers, KnowsTruth, WorkloadBuilder
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import KnowsAnswers, Quality, WorkloadBuilder
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.recorder import Recorder
 
 METRIC = "agreement"
+RIGHT = "exact_match"
 MOST = 64
 """Most answers that are held against the reference, which takes a processor its time."""
 
@@ -24,7 +28,10 @@ MOST = 64
 def agreement(
     builder: WorkloadBuilder, prompts: Sequence[Prompt], answers: Sequence[str]
 ) -> Quality | None:
-    """The mean share of the reference answer that an answer begins with, over the first `MOST`.
+    """How good answers are, over the first `MOST`.
+
+    The share that are right where the workload knows that, else the mean share of the reference
+    answer that an answer begins with.
 
     Args:
         builder: The workload.
@@ -35,7 +42,12 @@ def agreement(
         The quality, with the number of answers that it rests on; None where the workload's model
         does not run here, or nothing was asked.
     """
-    if not isinstance(builder, KnowsAnswers) or not prompts:
+    if not prompts:
+        return None
+    if isinstance(builder, KnowsTruth):
+        right = list(map(eq, answers[:MOST], builder.truth(prompts[:MOST])))
+        return Quality(RIGHT, "test", sum(right) / len(right), len(right))
+    if not isinstance(builder, KnowsAnswers):
         return None
     wanted = builder.reference(prompts[:MOST])
     shares = [_share(a, b) for a, b in zip(answers[:MOST], wanted, strict=True)]
@@ -71,7 +83,7 @@ def record_tokens(
 
     An engine that tells of no answer at all, as a simulated one, is not evaluated.
     """
-    if not tokens or not isinstance(builder, KnowsAnswers):
+    if not tokens or not isinstance(builder, KnowsAnswers | KnowsTruth):
         return
     texts = {
         place: builder.text(plan.prompts[place], tokens[place])

@@ -19,7 +19,7 @@ BINS = 32
 """Most bins of a histogram of lengths; with fewer distinct lengths each has its own."""
 
 
-def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
+def asked(scenario: Scenario, warmup: int, *, generates: bool) -> dict[str, Plain]:
     """What a scenario asks of its engine, as facts of the trial.
 
     Under a queue of single requests, how many are worked on together is the engine's choice, so
@@ -27,8 +27,8 @@ def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
 
     Args:
         scenario: How work arrives.
-        task: "classify" or "generate".
         warmup: Requests, queries or batches that come before the window; training has none.
+        generates: Whether tokens are generated; samples are answered otherwise.
 
     Raises:
         TrialError: The scenario is a search, whose trials are open loops.
@@ -40,19 +40,19 @@ def asked(scenario: Scenario, task: str, warmup: int) -> dict[str, Plain]:
             "load": {"process": "one step after another", "concurrency": 1},
             "warmup": {"included": True, "iterations": 0},
         }
-    regime = "inference: prefill and decode" if task == "generate" else "inference"
+    regime = "inference: prefill and decode" if generates else "inference"
     return {
         "regime": regime,
-        **_load(scenario, task),
+        **_load(scenario, generates=generates),
         "warmup": {"included": False, "iterations": warmup},
     }
 
 
-def _load(scenario: Scenario, task: str) -> dict[str, Plain]:
+def _load(scenario: Scenario, *, generates: bool) -> dict[str, Plain]:
     """How many samples are asked for together, and how they come."""
     if isinstance(scenario, Offline):
         size = scenario.batch_size
-        how = "at most a batch of requests at once" if task == "generate" else "one batch at a time"
+        how = "at most a batch of requests at once" if generates else "one batch at a time"
         return _at_once(f"all due at the start, {how}", size)
     if isinstance(scenario, SingleStream):
         process = "closed loop of one: the next is due when the one before is done"

@@ -8,21 +8,20 @@ engine free is sent when the loop takes it up. So `sent` to `done` is what a cli
 one slot would see, queue and all; what the engine works on a request is `queue_exit` to `done`.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from accelbench.harness.load.agreement import record_tokens
 from accelbench.harness.load.asked import histogram
 from accelbench.harness.load.engines import Demand, DemandOf, GenerationEngine
+from accelbench.harness.load.garbage import garbage_waits
 from accelbench.harness.load.phases import Served, record_phases
 from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
+from accelbench.harness.schema.builders import Generates, WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
 
 PADDING = (
@@ -279,19 +278,6 @@ def geometry_as_run(builder: WorkloadBuilder, max_batch: int) -> Mapping[str, Pl
         builder: The workload.
         max_batch: Most prompts that the engine takes at once.
     """
-    if builder.task != "generate" or max_batch == 1:
+    if not isinstance(builder, Generates) or max_batch == 1:
         return builder.geometry()
     return {**builder.geometry(), "padding": {"policy": PADDING}}
-
-
-@contextmanager
-def garbage_waits() -> Iterator[None]:
-    """Python's garbage collector rests, after it has collected once."""
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

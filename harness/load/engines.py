@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from accelbench.harness.schema.builders import Training, WorkloadBuilder
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import Training, WorkloadBuilder
+from accelbench.harness.schema.training import Mark
 from accelbench.harness.units import NS_PER_S
 
 FLOPS_COUNTING = (
@@ -40,14 +41,34 @@ class Demand:
     moved: float
 
 
-class InferenceEngine(Protocol):
+class Instants(Protocol):
+    """Instants of an engine's work on the recorder's clock, taken without waiting for a device."""
+
+    def mark(self) -> None:
+        """Marks now; of a device, when it will have done what it was given so far."""
+
+    def read_ns(self) -> list[int]:
+        """All marks in order; waits until the last of them is there."""
+
+
+class Waits(Protocol):
+    """An engine whose calls may return before their work is done."""
+
+    def wait(self) -> None:
+        """Returns when all work that was given so far is done."""
+
+    def instants(self) -> Instants:
+        """Instants to be marked from now on; what was given before should be done."""
+
+
+class InferenceEngine(Waits, Protocol):
     """Runs a one-shot model."""
 
     def prepare(self, inputs: Any) -> Any:
         """Puts inputs where the model reads them; done before the window opens."""
 
     def infer(self, inputs: Any) -> Any:
-        """One batch; the outputs are ready when it returns."""
+        """One batch; its outputs are there after `wait`."""
 
 
 class GenerationEngine(Protocol):
@@ -82,11 +103,18 @@ class GenerationEngine(Protocol):
         """Lets time pass on the clock that the recorder stamps with, until this instant."""
 
 
-class TrainingEngine(Protocol):
+class TrainingEngine(Waits, Protocol):
     """Trains the workload's model from scratch."""
 
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, on the engine's device."""
+
+    def kept_for_backward(self, step: Callable[[Mark], object]) -> int | None:
+        """Bytes of activations that are kept at the peak for the backward pass; None if unknown.
+
+        Args:
+            step: One more step of the training run.
+        """
 
 
 def steps_of(prompts: Sequence[Prompt]) -> Iterator[Sequence[int]]:

@@ -2,39 +2,42 @@
 
 The same loops for real, fake and simulated engines: only the recorder's clock differs. Inputs
 are in place before the window opens, answers are scored after it has closed, and Python's garbage
-collector rests in between. Prompts are served by `batching`, samples and training are driven here.
+collector rests in between. Prompts are served by `batching`, `training` trains, samples are driven
+here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.asked import asked
-from accelbench.harness.load.batching import garbage_waits, serve
+from accelbench.harness.load.batching import serve
 from accelbench.harness.load.engines import (
     DemandOf,
     GenerationEngine,
     InferenceEngine,
     TrainingEngine,
 )
+from accelbench.harness.load.garbage import garbage_waits
 from accelbench.harness.load.schedule.plan import plan_load
+from accelbench.harness.load.training import train_to_target
+from accelbench.harness.schema.builders import (
+    Generates,
+    KnowsTruth,
+    Padded,
+    Samples,
+    WorkloadBuilder,
+)
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Samples, Work, WorkloadBuilder
+from accelbench.harness.schema.protocols import Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.scenario import (
-    ClosedLoop,
     MultiStream,
     Offline,
-    OpenLoop,
-    Scenario,
     SingleStream,
-    Sustainable,
     TrainToTarget,
 )
-from accelbench.harness.schema.trace import Target
-
-WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -44,27 +47,11 @@ class Driven:
     Attributes:
         facts: What was asked of the engine: batch, load, warm-up, and `tokens`, the lengths of
             prompts and answers, where there are any.
-        window_ns: The measurement window on the recorder's clock; on a real clock its ends as
-            close as two readings.
+        window_ns: The measurement window on the recorder's clock.
     """
 
     facts: dict[str, Plain]
     window_ns: tuple[int, int]
-
-
-def lacks(task: str, scenario: Scenario) -> str | None:
-    """What these loops lack for a scenario, in words; None if nothing.
-
-    Args:
-        task: "classify" or "generate".
-        scenario: How work would arrive.
-    """
-    if task == "classify" and isinstance(scenario, ClosedLoop | OpenLoop | Sustainable):
-        kind = scenario.kind.replace("_", " ")
-        return f"a load with a queue ({kind}) is for workloads that generate, not for classifying"
-    if task == "generate" and isinstance(scenario, TrainToTarget):
-        return "no workload that generates is trained yet"
-    return None
 
 
 def drive(
@@ -91,23 +78,26 @@ def drive(
     scenario, warmup = work.scenario, work.rules.warmup
     if isinstance(scenario, TrainToTarget):
         trained = train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
-        return Driven(asked(scenario, builder.task, warmup), trained)
-    if builder.task == "generate":
+        known = cast("Mapping[str, Plain]", builder.facts().get("training", {}))
+        told: dict[str, Plain] = {"training": {**known, **trained.facts}}
+        return Driven(asked(scenario, warmup, generates=False) | told, trained.window_ns)
+    if isinstance(builder, Generates):
         plan = plan_load(scenario, builder, warmup, work.seed)
         if demand is not None:
             recorder.kv(builder.kv(demand.element_bytes))
-        scored_by = builder if work.rules.accuracy == "all" else None
-        told, window = serve(cast("GenerationEngine", engine), plan, demand, recorder, scored_by)
-        return Driven({**plan.facts, **told}, window)
+        evaluated = work.rules.accuracy == "all" or isinstance(builder, KnowsTruth)
+        scored_by = builder if evaluated else None
+        came, window = serve(cast("GenerationEngine", engine), plan, demand, recorder, scored_by)
+        return Driven({**plan.facts, **came}, window)
     if samples is None or not isinstance(scenario, Offline | SingleStream | MultiStream):
-        raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that {builder.task}s")
+        raise TrialError(f"scenario {scenario.kind!r} does not fit a workload that answers samples")
     if not isinstance(scenario, Offline):
         recorder.service_level(scenario.slo)
     batches = Batches.of(scenario, warmup)
     whole = work.rules.accuracy == "all"
     inferring = cast("InferenceEngine", engine)
     window = infer_batches(inferring, samples, batches, demand, recorder, whole=whole)
-    return Driven(asked(scenario, builder.task, warmup), window)
+    return Driven(asked(scenario, warmup, generates=False), window)
 
 
 @dataclass(frozen=True)
@@ -171,31 +161,29 @@ def infer_batches(
         for start in dict.fromkeys(starts)
     }
     to_score = min(batches.count, -(-samples.count // batches.size))
-    answers: list[Any] = []
-    now, size, infer, request = recorder.now_ns, batches.size, engine.infer, recorder.request
-    _warm_up(recorder, [lambda s=s: infer(ready[s]) for s in _cycle(starts, batches.warmup)])
-    call = demand.call("forward", batch=size) if demand else None
+    call = demand.call("forward", batch=batches.size) if demand else None
+    _warm_up(engine, recorder, [ready[start] for start in _cycle(starts, batches.warmup)])
     with garbage_waits():
-        recorder.open_window()
-        opened = due = now()
-        for number, start in enumerate(starts):
-            sent = now()
-            answer = infer(ready[start])
-            done = now()
-            request(str(number), due, sent, done, samples=size)
-            if number < to_score:
-                answers.append(answer)
-            due = opened if batches.due_at_start else done
-        ended = now()
-        recorder.close_window()
+        in_turn = [ready[start] for start in starts]
+        if batches.due_at_start:
+            at_ns, answers = _at_once(engine, in_turn, to_score)
+        else:
+            at_ns, answers = _in_streams(engine, in_turn, to_score, recorder.now_ns)
+    window = at_ns[0], at_ns[-1]
+    recorder.window(*window)
+    due_ns = at_ns[0]
+    for number, (sent_ns, done_ns) in enumerate(zip(at_ns[1:-1:2], at_ns[2:-1:2], strict=True)):
+        recorder.request(str(number), due_ns, sent_ns, done_ns, samples=batches.size)
+        due_ns = at_ns[0] if batches.due_at_start else done_ns
     recorder.phase(
         "forward",
         "steady",
-        opened,
-        ended,
+        *window,
         flops=call.flops * batches.count if call else None,
         moved=call.moved * batches.count if call else None,
     )
+    if isinstance(samples, Padded):
+        _record_padding(samples, [batches.indices(at, samples.count) for at in starts], recorder)
     answered = list(zip(starts, answers, strict=False))
     if whole:
         answered += _left_out(engine, samples, batches, recorder)
@@ -204,7 +192,56 @@ def infer_batches(
     )
     if quality is not None:
         recorder.evaluation(quality.metric, quality.split, quality.value, quality.n)
-    return opened, ended
+    return window
+
+
+def _record_padding(samples: Padded, asked: Sequence[Sequence[int]], recorder: Recorder) -> None:
+    """Elements of all batches of the window, and how many of them carried data."""
+    real, run = zip(*map(samples.elements, asked), strict=True)
+    recorder.counter("elements.real", sum(real), "1")
+    recorder.counter("elements.padded", sum(run), "1")
+
+
+def _at_once(
+    engine: InferenceEngine, in_turn: Sequence[Any], to_score: int
+) -> tuple[list[int], list[Any]]:
+    """One batch after another, with no wait between; the first `to_score` answers are kept.
+
+    Returns:
+        The instants of the window's start, of the start and end of each batch, and of the
+        window's end; and the answers.
+    """
+    answers: list[Any] = []
+    instants, infer = engine.instants(), engine.infer
+    mark = instants.mark
+    mark()
+    for inputs in in_turn:
+        mark()
+        answer = infer(inputs)
+        mark()
+        if len(answers) < to_score:
+            answers.append(answer)
+    engine.wait()
+    mark()
+    return instants.read_ns(), answers
+
+
+def _in_streams(
+    engine: InferenceEngine, in_turn: Sequence[Any], to_score: int, now: Callable[[], int]
+) -> tuple[list[int], list[Any]]:
+    """The same, where the host has each answer before it asks for the next: by its own clock."""
+    answers: list[Any] = []
+    infer, wait, at_ns = engine.infer, engine.wait, [now()]
+    stamp = at_ns.append
+    for inputs in in_turn:
+        stamp(now())
+        answer = infer(inputs)
+        wait()
+        stamp(now())
+        if len(answers) < to_score:
+            answers.append(answer)
+    stamp(now())
+    return at_ns, answers
 
 
 def _left_out(
@@ -217,57 +254,18 @@ def _left_out(
         engine.infer(engine.prepare(samples.batch(batches.indices(start, samples.count))))
         for start in starts
     ]
+    engine.wait()
     if starts:
         recorder.phase("accuracy", "other", began, recorder.now_ns())
     return list(zip(starts, answers, strict=True))
 
 
-def train_to_target(
-    engine: TrainingEngine, scenario: TrainToTarget, work: Work, recorder: Recorder
-) -> tuple[int, int]:
-    """Training until an evaluation meets the target: a row a step, evaluations inside the window.
-
-    The window, which is returned, opens before the first step, so that one-off costs count;
-    building the model and loading the data do not. The weights are saved after it has closed.
-    """
-    training = engine.train(scenario.batch_size, work.seed)
-    recorder.target(Target(scenario.metric, "test", scenario.target))
-    now = recorder.now_ns
-    with garbage_waits():
-        recorder.open_window()
-        opened = due = now()
-        for epoch in range(scenario.max_epochs):
-            began = now()
-            batches = training.batches(epoch)
-            recorder.phase("batches", "input", began, now())
-            for number, batch in enumerate(batches):
-                sent = now()
-                size = training.step(batch)
-                done = now()
-                recorder.request(f"{epoch}.{number}", due, sent, done, samples=size)
-                due = done
-            began = now()
-            found = training.evaluate()
-            recorder.phase("evaluate", "other", began, now())
-            for quality in found:
-                recorder.evaluation(quality.metric, quality.split, quality.value, quality.n)
-            due = now()
-            if any(_meets(scenario, q.metric, q.split, q.value) for q in found):
-                break
-        ended = now()
-        recorder.close_window()
-    training.save(work.artifacts / WEIGHTS_FILE)
-    return opened, ended
-
-
-def _meets(scenario: TrainToTarget, metric: str, split: str, value: float) -> bool:
-    return metric == scenario.metric and split == "test" and value >= scenario.target
-
-
-def _warm_up(recorder: Recorder, calls: Sequence[Any]) -> None:
-    for call in calls:
+def _warm_up(engine: InferenceEngine, recorder: Recorder, in_turn: Sequence[Any]) -> None:
+    engine.wait()
+    for inputs in in_turn:
         began = recorder.now_ns()
-        call()
+        engine.infer(inputs)
+        engine.wait()
         recorder.phase("forward", "warmup", began, recorder.now_ns())
 
 

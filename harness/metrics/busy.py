@@ -97,10 +97,11 @@ def by_device(seen: Observation, *kinds: str) -> Mapping[str, Spans]:
 
     Phases that name no device are one device's.
     """
-    return once(seen, f"by device {kinds}", lambda: _by_device(seen, of_kind(seen, *kinds)))
+    return once(seen, f"by device {kinds}", lambda: on_devices(seen, of_kind(seen, *kinds)))
 
 
-def _by_device(seen: Observation, rows: Flags) -> Mapping[str, Spans]:
+def on_devices(seen: Observation, rows: Flags) -> Mapping[str, Spans]:
+    """The union of these phases in the window, for each device that has any."""
     start, end = starts(seen)[rows], ends(seen)[rows]
     named = pc.fill_null(seen.column("phases", "device").filter(rows), "").dictionary_encode()
     code = named.indices.to_numpy(zero_copy_only=False)

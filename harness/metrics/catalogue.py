@@ -22,6 +22,7 @@ from accelbench.harness.metrics import (
     energy_phases,
     experts,
     first_token,
+    footprint,
     fronts,
     gaps,
     goodput,
@@ -56,6 +57,7 @@ from accelbench.harness.metrics.registry import (
     definition_of,
     measurement,
 )
+from accelbench.harness.metrics.watched import under_profiler
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.trace import Trace
@@ -83,6 +85,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     hardware,
     memory,
     memory_growth,
+    footprint,
     kv,
     decoding,
     serving_engine,
@@ -144,8 +147,11 @@ def measure(
 def measured(seen: Observation, *, on_request: bool = False) -> Mapping[str, Measurement]:
     """As `measure`, of a trial that is already looked at."""
     metrics = [*METRICS.values(), *(ON_REQUEST.values() if on_request else ())]
+    profiled = seen.trace.head.profiled
     found = {
-        name: measurement(definition_of(name), outcome)
+        name: measurement(
+            definition_of(name), under_profiler(name, outcome) if profiled else outcome
+        )
         for metric in metrics
         if metric.applies(seen)
         for name, outcome in metric.compute(seen).items()

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from accelbench.harness.metrics.ratio import inverted
 from accelbench.harness.metrics.registry import Absent, Definition, define, measurement
+from accelbench.harness.schema.cell import Gate
 from accelbench.harness.schema.measurement import EnergyNote, Measurement
+from accelbench.harness.schema.quality import best_of, better, meets
 
 ISO_ACCURACY = define(
     Definition(
@@ -53,7 +55,7 @@ class Setting:
     """What a way to run the workload showed, each None where it was not measured.
 
     Attributes:
-        quality: By the workload's quality metric; higher is better.
+        quality: By the workload's quality metric.
         energy: Energy per inference, J.
         rate: Inferences a second.
         retraining_j: Energy of retraining (e.g. of a larger or a quantised model) for each
@@ -79,50 +81,56 @@ def non_dominated(points: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     )
 
 
-def iso_accuracy(settings: Mapping[str, Setting], target: float) -> dict[str, Measurement]:
+def iso_accuracy(settings: Mapping[str, Setting], gate: Gate) -> dict[str, Measurement]:
     """The cheapest setting that meets a target quality (D-13).
 
     Args:
         settings: By name.
-        target: The least quality.
+        gate: The target.
 
     Returns:
         One measurement, under the setting's name, or under none where there is none.
     """
     costs = {
         name: _plus(setting.energy, setting.retraining_j)
-        for name, setting in _meeting(settings, target).items()
+        for name, setting in _meeting(settings, gate).items()
         if setting.energy is not None and setting.energy.value is not None
     }
     different = _incomparable(costs.values())
     if different or not costs:
-        reason = different or _unmet(settings, target, "energy per inference")
+        reason = different or _unmet(settings, gate, "energy per inference")
         return {"iso_accuracy.energy": measurement(ISO_ACCURACY, Absent(reason))}
     name = min(costs, key=lambda key: _value(costs[key]))
     return {f"iso_accuracy.energy.{name}": _as(ISO_ACCURACY, costs[name])}
 
 
-def effective_throughput(settings: Mapping[str, Setting], target: float) -> dict[str, Measurement]:
+def effective_throughput(settings: Mapping[str, Setting], gate: Gate) -> dict[str, Measurement]:
     """The fastest setting that meets a target quality (D-14); named as in `iso_accuracy`."""
     rates = {
         name: setting.rate
-        for name, setting in _meeting(settings, target).items()
+        for name, setting in _meeting(settings, gate).items()
         if setting.rate is not None and setting.rate.value is not None
     }
     if not rates:
-        reason = _unmet(settings, target, "throughput")
+        reason = _unmet(settings, gate, "throughput")
         return {"effective_throughput": measurement(EFFECTIVE, Absent(reason))}
     name = max(rates, key=lambda key: _value(rates[key]))
     return {f"effective_throughput.{name}": _as(EFFECTIVE, rates[name])}
 
 
-def accuracy_front(settings: Mapping[str, Setting]) -> dict[str, Measurement]:
-    """Quality against throughput per watt (D-15); who is not on the front says why."""
+def accuracy_front(settings: Mapping[str, Setting], metric: str) -> dict[str, Measurement]:
+    """Quality against throughput per watt (D-15); who is not on the front says why.
+
+    Args:
+        settings: By name.
+        metric: What their quality is measured by, without "quality.".
+    """
+    sign = -1.0 if better(metric) == "lower" else 1.0
     points: dict[str, tuple[float, float]] = {}
     for name, setting in settings.items():
         energy = None if setting.energy is None else setting.energy.value
         if setting.quality is not None and setting.quality.value is not None and energy:
-            points[name] = (setting.quality.value, 1 / energy)
+            points[name] = (sign * setting.quality.value, 1 / energy)
     different = _incomparable(
         setting.energy for name, setting in settings.items() if name in points and setting.energy
     )
@@ -140,21 +148,22 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
-def _meeting(settings: Mapping[str, Setting], target: float) -> dict[str, Setting]:
+def _meeting(settings: Mapping[str, Setting], gate: Gate) -> dict[str, Setting]:
     return {
         name: setting
         for name, setting in settings.items()
         if setting.quality is not None
         and setting.quality.value is not None
-        and setting.quality.value >= target
+        and meets(gate.metric, setting.quality.value, gate.value)
     }
 
 
-def _unmet(settings: Mapping[str, Setting], target: float, what: str) -> str:
-    if _meeting(settings, target):
+def _unmet(settings: Mapping[str, Setting], gate: Gate, what: str) -> str:
+    target = gate.value
+    if _meeting(settings, gate):
         return f"the {what} of no setting that meets the target quality {target:g} was measured"
     qualities = [s.quality.value for s in settings.values() if s.quality]
-    best = max((value for value in qualities if value is not None), default=None)
+    best = best_of(gate.metric, [value for value in qualities if value is not None])
     told = "none was measured" if best is None else f"the best is {best:.6g}"
     return f"no setting meets the target quality {target:g}: {told}"
 
@@ -176,8 +185,8 @@ def _way(note: EnergyNote | None) -> str:
 
 def _off_front(name: str, setting: Setting, points: Mapping[str, tuple[float, float]]) -> str:
     if name in points:
-        better = [other for other in points if _dominates(points[other], points[name])]
-        return f"dominated by {', '.join(better)}"
+        ahead = [other for other in points if _dominates(points[other], points[name])]
+        return f"dominated by {', '.join(ahead)}"
     if setting.quality is None and setting.energy is None and setting.rate is None:
         return NO_VALID.reason
     lacking = setting.quality is None or setting.quality.value is None

@@ -166,9 +166,9 @@ class Observation:
 
     @cached_property
     def turn(self) -> Indices:
-        """The order in which requests came: when due, then when sent, then when done."""
-        requests = self.requests
-        return np.lexsort((requests.done, requests.sent, requests.due))
+        """The order in which requests came: when due, sent, done, out of the queue, prefilled."""
+        one = self.requests
+        return np.lexsort((one.prefill_end, one.queue_exit, one.done, one.sent, one.due))
 
     @cached_property
     def output_tokens(self) -> Numbers:

@@ -7,7 +7,8 @@ import numpy as np
 from accelbench.harness.metrics.busy import NONE, Spans, by_device, in_flight, of_kind
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
-from accelbench.harness.metrics.tallies import single, tells
+from accelbench.harness.metrics.tallies import ratio, single, tells, total
+from accelbench.harness.units import NS_PER_S
 
 _STAGES = ("forward", "backward")
 
@@ -111,6 +112,68 @@ def share(seen: Observation) -> Outcome:
     messages = by_device(seen, "communication")
     shares = [spans.shared_ns(asked) / asked.length_ns for spans in messages.values()]
     return Value(float(np.mean(shares)), len(shares))
+
+
+@metric(
+    "communication.exposed",
+    unit="1",
+    summary="Share of the time with work in flight in which a device did nothing but communicate.",
+    formula="phases of kind communication beyond what hides them (see communication.overlap)"
+    " within T / T, mean over devices, T the union of [sent, done] of all requests in the window",
+    source="section 3.6; section 6.2",
+    better="lower",
+    applies=_communicates,
+)
+def exposed(seen: Observation) -> Outcome:
+    """Communication time that nothing hides, over T."""
+    asked = in_flight(seen)
+    if asked.length_ns == 0:
+        return Absent("no request was in flight in the window")
+    messages, work = by_device(seen, "communication"), _computing(seen)
+    shares = []
+    for name, spans in messages.items():
+        hidden = work.get(name, NONE)
+        beyond_ns = (spans | hidden).shared_ns(asked) - hidden.shared_ns(asked)
+        shares.append(beyond_ns / asked.length_ns)
+    return Value(float(np.mean(shares)), len(shares))
+
+
+@metric(
+    "communication.volume",
+    unit="byte",
+    summary="Payload that devices sent one another in a step.",
+    formula="sum of the counter communication.bytes over operations / training steps that are ok"
+    " and done in the window; a collective's tensor counts once, however many devices take part",
+    source="section 3.4; section 4.1.2",
+    better="lower",
+    applies=tells("communication.bytes"),
+)
+def volume(seen: Observation) -> Outcome:
+    """Bytes a step."""
+    steps = Value(float(seen.requests.finished.sum()), int(seen.requests.finished.sum()))
+    return ratio(total(seen, "communication.bytes"), steps, "no step was done in the window")
+
+
+@metric(
+    "communication.wait",
+    unit="1",
+    summary="Share of the time with work in flight in which a device waited for others to come.",
+    formula="sum of the counter communication.wait over devices / devices / T, T the union of"
+    " [sent, done] of all requests in the window; from when a device waits for a message until the"
+    " last of those that take part in it is there",
+    source="section 3.5.1",
+    better="lower",
+    applies=tells("communication.wait"),
+)
+def straggling(seen: Observation) -> Outcome:
+    """Waits for stragglers over T."""
+    asked = in_flight(seen)
+    waited = total(seen, "communication.wait")
+    if isinstance(waited, Absent):
+        return waited
+    if asked.length_ns == 0:
+        return Absent("no request was in flight in the window")
+    return Value(waited.value * NS_PER_S / waited.n / asked.length_ns, waited.n)
 
 
 def _computing(seen: Observation) -> Mapping[str, Spans]:

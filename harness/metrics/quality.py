@@ -1,6 +1,7 @@
 """Quality: what the model was worth on the test split."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from accelbench.harness.metrics.registry import (
     Value,
     define,
 )
+from accelbench.harness.schema.quality import LOWER_IS_BETTER
 
 SPLIT = "test"
 
@@ -41,17 +43,23 @@ def quality(seen: Observation) -> Mapping[str, Outcome]:
     }
 
 
-METRICS["quality"] = Metric(
-    define(
-        Definition(
-            "quality.<metric>",
-            unit="1",
-            summary="Quality of the model by the metric of its workload, e.g. accuracy.",
-            formula=f"value of the last evaluation on split {SPLIT!r}, whenever it was made",
-            source="section 3.6",
-            better="higher",
-        )
-    ).name,
-    always,
-    quality,
+_OF_ANY = define(
+    Definition(
+        "quality.<metric>",
+        unit="1",
+        summary="Quality of the model by the metric of its workload, e.g. accuracy.",
+        formula=f"value of the last evaluation on split {SPLIT!r}, whenever it was made",
+        source="section 3.6",
+        better="higher",
+    )
 )
+for _name in sorted(LOWER_IS_BETTER):
+    define(
+        replace(
+            _OF_ANY,
+            name=f"quality.{_name}",
+            summary=f"Quality of the model by its {_name}, of which less is better.",
+            better="lower",
+        )
+    )
+METRICS["quality"] = Metric(_OF_ANY.name, always, quality)

@@ -26,7 +26,7 @@ from accelbench.harness.environment.git import git_document
 from accelbench.harness.environment.identity import code_digest, harness_version, machine_id
 from accelbench.harness.environment.packages import packages_document
 from accelbench.harness.errors import StorageError
-from accelbench.harness.load.in_process import WEIGHTS_FILE
+from accelbench.harness.load.training import WEIGHTS_FILE
 from accelbench.harness.run import registry
 from accelbench.harness.run.folder import begin, check_space, claimed, clear, close
 from accelbench.harness.run.job import Outcome, Trial
@@ -135,22 +135,29 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
 def _rounds(running: _Running) -> None:
     """All rounds: cells that train for others first, then those that use their weights.
 
-    What a cell's pilot asks for joins the rounds that follow.
+    One that uses weights may train for others again. What a cell's pilot asks for joins the rounds
+    that follow.
     """
     number = 0
     while number <= max((repeat for _, repeat in _missing(running)), default=-1):
-        for uses_weights in (False, True):
-            ready = [
-                slot
-                for slot in _missing(running)
-                if slot[1] <= number and _uses_weights(running, slot) == uses_weights
-                if _weights_are_there(running, slot)
-            ]
+        while ready := _ready(running, number):
             _sessions(running, ready, number)
+            if set(ready) <= set(_missing(running)):  # no session told of an end
+                break
         number += 1
     for slot in sorted(_missing(running)):
         lacking = [source for source in _sources(running, slot) if source not in _weights(running)]
         _never_begun(running, slot, f"cell {lacking[0]!r} has no valid trial to take weights from")
+
+
+def _ready(running: _Running, number: int) -> list[Slot]:
+    """What can be done now of the rounds so far; that which needs no weights first."""
+    found = [
+        slot
+        for slot in _missing(running)
+        if slot[1] <= number and _weights_are_there(running, slot)
+    ]
+    return [slot for slot in found if not _uses_weights(running, slot)] or found
 
 
 def _missing(running: _Running) -> list[Slot]:

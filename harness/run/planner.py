@@ -13,10 +13,10 @@ from accelbench.harness.run import registry
 from accelbench.harness.run.job import Beside, SessionJob, Trial
 from accelbench.harness.run.search import next_rate
 from accelbench.harness.schema.arrivals import Replay
+from accelbench.harness.schema.builders import NamesFiles
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import encode, nearest
 from accelbench.harness.schema.plain import Plain, digest
-from accelbench.harness.schema.protocols import NamesFiles
 from accelbench.harness.schema.record import Record, WeightsSource
 from accelbench.harness.schema.scenario import OpenLoop, Scenario, Sustainable, TrainToTarget
 from accelbench.harness.statistics.fixed_width import planned_trials

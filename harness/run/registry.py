@@ -15,16 +15,11 @@ from typing import Any, cast
 
 from accelbench.harness.errors import ConfigError, UnknownName
 from accelbench.harness.foreign import foreign
+from accelbench.harness.schema.builders import WorkloadBuilder
 from accelbench.harness.schema.cell import Choice, Workload
 from accelbench.harness.schema.decode import decode, encode, nearest
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import (
-    Adapter,
-    Executor,
-    Probe,
-    Tracker,
-    WorkloadBuilder,
-)
+from accelbench.harness.schema.protocols import Adapter, Executor, Probe, Tracker
 
 GROUPS = ("adapters", "workloads", "probes", "trackers", "executors")
 
@@ -34,7 +29,7 @@ def names(group: str) -> Mapping[str, EntryPoint]:
     """All installed implementations of a group, by name, sorted.
 
     Args:
-        group: One of `GROUPS`.
+        group: One of `GROUPS`, or "assets", whose entries are no classes but assets.
     """
     found = {point.name: point for point in entry_points(group=f"accelbench.{group}")}
     if not found:

@@ -36,7 +36,7 @@ class Gate:
 
     Attributes:
         metric: Name of the quality metric, e.g. "accuracy".
-        value: The least that is accepted.
+        value: The least that is accepted; of a loss or a perplexity, the most.
     """
 
     metric: str

@@ -19,6 +19,8 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "heap.free": ("byte", "gauge: of this, what is free but not given back"),
         "parameters": ("1", "elements of all parameters of the model"),
         "weights": ("byte", "bytes of the weights as loaded"),
+        "gradients": ("byte", "bytes of the gradients in training"),
+        "optimizer_state": ("byte", "bytes of what the optimiser keeps between steps"),
         "activations": ("byte", "bytes of activations kept at the peak"),
         # work
         "flops.hardware": ("FLOP", "FLOPs executed in the window, padding and recomputation too"),
@@ -43,6 +45,14 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # several devices
         "pipeline.stages": ("1", "stages of the pipeline"),
         "pipeline.microbatches": ("1", "micro-batches in flight through the pipeline"),
+        "communication.bytes": (
+            "byte",
+            "payload sent in steps of the window, a collective's tensor once; scope: the operation",
+        ),
+        "communication.wait": (
+            "s",
+            "time in which a device waited in steps for others to come; scope: the device",
+        ),
         # arrays, crossbars, spikes
         "mapped.weights": ("1", "share of the weights that lie on the array"),
         "mapped.flops": ("1", "share of the FLOPs that the array does"),

@@ -34,6 +34,7 @@ class Operator:
         elements_read: Elements one occurrence reads: of a look-up the rows taken, of an expanded
             operand its stored elements, of an operand that is overwritten none.
         elements_written: Elements of all results of one occurrence.
+        weights: Which of `inputs` are parameters of the model.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Operator:
     flops: int
     elements_read: int
     elements_written: int
+    weights: tuple[int, ...] = ()
 
     @property
     def elements_moved(self) -> int:
@@ -57,7 +59,7 @@ class OpGraph:
 
     Attributes:
         workload: Name of the workload.
-        phase: "forward", "prefill" or "decode".
+        phase: As `WorkloadBuilder.lower` names it, e.g. "prefill".
         batch: Samples or sequences in the batch.
         tokens: New tokens a sequence; 1 for models without tokens.
         context: Tokens already in the cache; 0 for models without tokens.

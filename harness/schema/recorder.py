@@ -78,6 +78,7 @@ class Recorder:
         self._kv: KvLayout | None = None
         self._slo: ServiceLevel | None = None
         self._arrivals: Arrivals | None = None
+        self._profiled = False
 
     def open_window(self) -> None:
         """The measurement begins now."""
@@ -201,9 +202,12 @@ class Recorder:
         at = self.now_ns() if at_ns is None else at_ns
         self._rows["counters"].append((name, at, value, unit, scope))
 
-    def evaluation(self, metric: str, split: str, value: float, n: int) -> None:
-        """A quality figure, known now, over `n` samples."""
-        self._rows["evals"].append((self.now_ns(), metric, split, value, n))
+    def evaluation(
+        self, metric: str, split: str, value: float, n: int, at_ns: int | None = None
+    ) -> None:
+        """A quality figure over `n` samples, known now or at a time."""
+        at = self.now_ns() if at_ns is None else at_ns
+        self._rows["evals"].append((at, metric, split, value, n))
 
     def ledger(self, phase: str, component: str, energy_j: float) -> None:
         """Simulated energy of one component in one phase."""
@@ -224,6 +228,10 @@ class Recorder:
     def kv(self, layout: KvLayout | None) -> None:
         """How the model keeps keys and values."""
         self._kv = layout
+
+    def profiled(self) -> None:
+        """A profiler watches this trial."""
+        self._profiled = True
 
     def meter(self, probe: str, meter: Meter) -> None:
         """What a probe, or "ledger", says of itself."""
@@ -249,6 +257,7 @@ class Recorder:
             kv=self._kv,
             slo=self._slo,
             arrivals=self._arrivals,
+            profiled=self._profiled,
         )
         tables = {name: self._table(name) for name in TABLES}
         return Trace(head, {name: table for name, table in tables.items() if table.num_rows})

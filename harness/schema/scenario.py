@@ -170,7 +170,7 @@ class TrainToTarget:
 
     Attributes:
         metric: The quality metric of the workload that has to reach the target.
-        target: The value to reach on the test split; higher is better.
+        target: The value to reach on the test split; a loss or a perplexity at most, others at least.
         batch_size: Samples in a training step.
         max_epochs: Passes over the training data after which the trial gives up.
     """

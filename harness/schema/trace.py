@@ -143,7 +143,7 @@ class Target:
     Attributes:
         metric: Name of the quality metric.
         split: The split it is evaluated on.
-        value: The value to reach; higher is better.
+        value: The value to reach; `accelbench.harness.schema.quality` tells which way is better.
     """
 
     metric: str
@@ -212,6 +212,7 @@ class TraceHead:
         precision: Precision of the arithmetic, e.g. "fp32"; picks the peak of a sheet.
         arrivals: The schedule of an open loop; None where each request waits for another.
         kv: How the model keeps keys and values, if it does.
+        profiled: Whether a profiler watched every kernel, so that its times are no latencies.
     """
 
     schema: Literal["accelbench.trace/1"]
@@ -226,6 +227,7 @@ class TraceHead:
     precision: str | None = None
     arrivals: Arrivals | None = None
     kv: KvLayout | None = None
+    profiled: bool = False
 
     def __post_init__(self) -> None:
         if len(self.window_ns) != 2 or self.window_ns[1] < self.window_ns[0]:  # noqa: PLR2004

@@ -6,12 +6,17 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.abilities import lacks
 from accelbench.harness.load.batching import batching_facts, geometry_as_run
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf, steps_of
-from accelbench.harness.load.in_process import drive, lacks
+from accelbench.harness.load.host import HostEngine
+from accelbench.harness.load.in_process import drive
+from accelbench.harness.load.recordings import keep_recordings
+from accelbench.harness.schema.builders import Generates, WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import Quality, Task, Work, WorkloadBuilder
+from accelbench.harness.schema.protocols import Task, Work
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.recorder import Clock, Recorder, VirtualClock
 from accelbench.harness.schema.scenario import Scenario, TrainToTarget
 from accelbench.harness.simulation.cost import (
@@ -68,7 +73,7 @@ class Call(NamedTuple):
     context: int = 0
 
 
-class SimulatedEngine:
+class SimulatedEngine(HostEngine):
     """Passes the modelled time of each call on a virtual clock; computes nothing.
 
     The first token of a request comes out of its prefill; each further one takes a decode step.
@@ -87,6 +92,7 @@ class SimulatedEngine:
     def __init__(
         self, cost: Callable[[Call], Cost], clock: VirtualClock, max_batch: int = 1
     ) -> None:
+        super().__init__(clock.now_ns)
         self._cost = cost
         self._clock = clock
         self._elapse = Elapse(clock)
@@ -167,11 +173,12 @@ class SimulatedSession:
         self._cost = cache(self._cost_of)
         self._bill: Bill = ()
         self._asked: Mapping[str, Plain] = {}
+        self._recorded: Mapping[str, Plain] = {}
 
     def facts(self) -> Mapping[str, Plain]:
         """The model, its assumptions, and what bounded the window of the latest trial."""
         builder, platform = self._task.builder, self._task.platform
-        generates = builder.task == "generate"
+        generates = isinstance(builder, Generates)
         facts: dict[str, Plain] = {
             **_PRACTICE,
             **(_of_prompts(builder, self._max_batch) if generates else _NO_DATA),
@@ -182,6 +189,7 @@ class SimulatedSession:
             "geometry": geometry_as_run(builder, self._max_batch),
             "weights": "none: simulated",
             **self._asked,
+            **self._recorded,
         }
         if self._bill:
             coverage = least_coverage(self._bill)
@@ -199,7 +207,7 @@ class SimulatedSession:
         missing = unsupported(self._task.builder, work.scenario)
         if missing:
             raise TrialError(missing, remedy="choose another scenario or another adapter")
-        self._bill, self._asked = (), {}
+        self._bill, self._asked, self._recorded = (), {}, {}
         engine = SimulatedEngine(self._cost, self._virtual, self._max_batch)
         builder = self._task.builder
         driven = drive(engine, builder, _StandIn(), self._demand, work, recorder)
@@ -212,6 +220,7 @@ class SimulatedSession:
         elements = max(self._graphs.lower(*call).parameters for call in set(counted))
         self._asked = {**driven.facts, "parameters": elements}
         self._bill = [(times, self._cost(call)) for call, times in Counter(counted).items()]
+        self._recorded = keep_recordings(builder, work.artifacts)
         self._record_energy(shares, recorder)
         self._record_counters(elements, recorder)
 
@@ -253,7 +262,7 @@ def unsupported(builder: WorkloadBuilder, scenario: Scenario) -> str | None:
     """
     if isinstance(scenario, TrainToTarget):
         return "a simulated machine computes nothing, so it cannot train to a quality"
-    return lacks(builder.task, scenario)
+    return lacks(builder, scenario)
 
 
 def _of_prompts(builder: WorkloadBuilder, max_batch: int) -> Mapping[str, Plain]:

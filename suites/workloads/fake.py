@@ -1,55 +1,33 @@
-"""A workload of plain integers, so that the harness can be tried without any engine."""
+"""Workloads of plain integers, so that the harness can be tried without any engine."""
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import Operator, OpGraph
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
-from accelbench.harness.schema.protocols import Quality, Training
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.trace import KvLayout
 
 
 @dataclass(frozen=True)
-class FakeWorkload:
-    """A workload without a model: an engine that answers each integer with itself is right.
+class _Fake:
+    """What both have in common: no model, and operators by number.
 
     Attributes:
-        task: Whether it answers samples or generates tokens.
-        samples_count: Distinct samples of the test split.
         flops_per_sample: FLOPs of one sample, or of one token.
         elements_per_sample: Elements that one sample, or one token, reads and writes.
-        prompt_tokens: Tokens of each prompt.
-        output_tokens: Tokens that each prompt asks for.
     """
 
-    task: Literal["classify", "generate"] = "classify"
-    samples_count: int = 100
     flops_per_sample: int = 1_000_000
     elements_per_sample: int = 1_000
-    prompt_tokens: int = 16
-    output_tokens: int = 8
 
     def model(self, weights: Path | None, seed: int) -> None:  # noqa: ARG002  (has no model)
         """There is no model."""
         return
-
-    def facts(self) -> Mapping[str, Plain]:
-        """Says that nothing here is real."""
-        return {
-            "weights": "none",
-            "data": {
-                "kind": "synthetic",
-                "name": "integers",
-                "generator": "counted from 0; prompts drawn from the trial's seed",
-                "test": self.samples_count,
-            },
-            "tokenizer": "none: a token is a number drawn",
-        }
 
     def geometry(self) -> Mapping[str, Plain]:
         """Says that there is no model; inputs need no padding."""
@@ -58,54 +36,6 @@ class FakeWorkload:
             "input_shapes": {"1": 1.0},
             "padding": {"policy": "none: all inputs are alike", "share": 0.0},
         }
-
-    def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (keeps none)
-        """There is no attention, so nothing is kept."""
-        return None
-
-    def count(self, text: str) -> int | None:  # noqa: ARG002  (there is no tokenizer)
-        """None: it has no tokenizer."""
-        return None
-
-    def export(self, folder: Path) -> Path:  # noqa: ARG002  (refuses)
-        """Refuses.
-
-        Raises:
-            TrialError: Always.
-        """
-        raise TrialError("the fake workload has no model to export", remedy="use tiny_llama")
-
-    def samples(self) -> "FakeSamples":
-        """The integers from 0 on."""
-        return FakeSamples(self.samples_count)
-
-    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
-        """`count` prompts of random token ids, the same for the same seed."""
-        draw = random.Random(seed)  # noqa: S311  (no secret hangs on it)
-        return [
-            Prompt(
-                id=str(number),
-                text=f"prompt {number}",
-                tokens=tuple(draw.randrange(256) for _ in range(self.prompt_tokens)),
-                output_tokens=self.output_tokens,
-            )
-            for number in range(count)
-        ]
-
-    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
-        """Numbers of the recorded lengths; the same blocks make the same numbers.
-
-        Where only texts are known, a token is a word.
-        """
-        return [_recorded(number, ask, seed, self) for number, ask in enumerate(asks)]
-
-    def training(self, model: Any, batch_size: int, seed: int) -> Training:  # noqa: ARG002  (refuses)
-        """Refuses.
-
-        Raises:
-            TrialError: Always.
-        """
-        raise TrialError("the fake workload cannot be trained", remedy="use digits_cnn")
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """Two operators: one that scales with the tokens, one that also reads the context."""
@@ -143,6 +73,86 @@ class FakeWorkload:
 
 
 @dataclass(frozen=True)
+class FakeClassifier(_Fake):
+    """Integers to be answered: an engine that answers each with itself is right.
+
+    Attributes:
+        samples_count: Distinct samples of the test split.
+    """
+
+    samples_count: int = 100
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Says that nothing here is real."""
+        return {
+            "weights": "none",
+            "data": {
+                "kind": "synthetic",
+                "name": "integers",
+                "generator": "counted from 0",
+                "test": self.samples_count,
+            },
+        }
+
+    def samples(self) -> "FakeSamples":
+        """The integers from 0 on."""
+        return FakeSamples(self.samples_count)
+
+
+@dataclass(frozen=True)
+class FakeGenerator(_Fake):
+    """Prompts of drawn numbers, to be answered with as many tokens as they ask for.
+
+    Attributes:
+        prompt_tokens: Tokens of each prompt.
+        output_tokens: Tokens that each prompt asks for.
+    """
+
+    prompt_tokens: int = 16
+    output_tokens: int = 8
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Says that nothing here is real."""
+        return {
+            "weights": "none",
+            "data": {
+                "kind": "synthetic",
+                "name": "integers",
+                "generator": "drawn from the trial's seed",
+            },
+            "tokenizer": "none: a token is a number drawn",
+        }
+
+    def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (keeps none)
+        """There is no attention, so nothing is kept."""
+        return None
+
+    def count(self, text: str) -> int | None:  # noqa: ARG002  (there is no tokenizer)
+        """None: it has no tokenizer."""
+        return None
+
+    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:
+        """`count` prompts of random token ids, the same for the same seed."""
+        draw = random.Random(seed)  # noqa: S311  (no secret hangs on it)
+        return [
+            Prompt(
+                id=str(number),
+                text=f"prompt {number}",
+                tokens=tuple(draw.randrange(256) for _ in range(self.prompt_tokens)),
+                output_tokens=self.output_tokens,
+            )
+            for number in range(count)
+        ]
+
+    def prompts_for(self, asks: Sequence[Ask], seed: int) -> Sequence[Prompt]:
+        """Numbers of the recorded lengths; the same blocks make the same numbers.
+
+        Where only texts are known, a token is a word.
+        """
+        return [_recorded(number, ask, seed, self) for number, ask in enumerate(asks)]
+
+
+@dataclass(frozen=True)
 class FakeSamples:
     """The integers below `count`; the right answer to each is itself.
 
@@ -167,7 +177,7 @@ class FakeSamples:
         return Quality("accuracy", "test", sum(first.values()) / len(first), len(first))
 
 
-def _recorded(number: int, ask: Ask, seed: int, fake: FakeWorkload) -> Prompt:
+def _recorded(number: int, ask: Ask, seed: int, fake: FakeGenerator) -> Prompt:
     asked = _length(ask.input_tokens, ask.text, fake.prompt_tokens)
     blocks = [(f"block {block}", ask.block_tokens) for block in ask.blocks]
     tokens: list[int] = []

@@ -13,9 +13,9 @@ import pytest
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.trace import TABLES
-from accelbench.suites.workloads import export
-from accelbench.suites.workloads.served import Served
-from accelbench.suites.workloads.tokenizer import Tokenizer
+from accelbench.suites.workloads.language import export
+from accelbench.suites.workloads.language.tokenizer import Tokenizer
+from accelbench.suites.workloads.requests.served import Served
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "load_generators"
 sys.path.insert(0, str(FOLDER))

@@ -1,50 +1,80 @@
 """What PyTorch does for the harness's loops: infer, generate, train."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from accelbench.adapters.engines.torch.facts import format_of, model_facts
+from accelbench.adapters.engines.torch.facts import DTYPES, format_of, model_facts
+from accelbench.adapters.engines.torch.instants import CudaInstants
+from accelbench.adapters.engines.torch.levers.graphs import GraphedCalls
+from accelbench.adapters.engines.torch.levers.options import Levers
+from accelbench.adapters.engines.torch.levers.pull import Pulled, laid_out, over, pull, stored_bytes
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import sleep_until_ns, steps_of
+from accelbench.harness.load.engines import Instants, sleep_until_ns, steps_of
+from accelbench.harness.load.host import HostInstants
+from accelbench.harness.schema.builders import Counting, Counts, Generates, Training, Trains
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import Quality, Task, Training
+from accelbench.harness.schema.protocols import Task
+from accelbench.harness.schema.training import Mark, Practice
+from accelbench.harness.units import NS_PER_S
 
 
 class TorchEngine:
     """Implements the engine protocols of `accelbench.harness.load.engines`.
 
-    Whatever it returns or tells of is finished: on a GPU it waits for the device.
+    On a GPU what it returns of a batch or a step may still be in the making; of tokens it tells
+    when they are on the host.
 
     Args:
         task: The workload, its weights and seed.
         device: Where the model lies.
         dtype: Its precision.
         max_batch: Most prompts that it takes at once.
+        practice: How a training step is carried out.
+        levers: What is done to the model.
 
     Attributes:
         max_batch: The same.
+        transfers: What went from the host to the device and back: what, from when to when, on the
+            wall clock, ns. None where the processor is the device.
         parameters: Parameters of the model, shared ones once.
-        weight_bytes: Bytes that they take.
+        weight_bytes: Bytes that they take, after levers were pulled.
+        pulled: What the levers did.
 
     Raises:
         TrialError: The workload has no PyTorch model.
     """
 
     def __init__(
-        self, task: Task, device: torch.device, dtype: torch.dtype, max_batch: int
+        self,
+        task: Task,
+        device: torch.device,
+        dtype: torch.dtype,
+        max_batch: int,
+        practice: Practice,
+        levers: Levers | None = None,
     ) -> None:
         self.max_batch = max_batch
+        self.transfers: list[tuple[str, int, int]] = []
+        self._practice = practice
         self._builder = task.builder
+        self._weights = task.weights
         self._device = device
         self._dtype = dtype
+        self._levers = levers or Levers()
         self._model = self._built(task.weights, task.seed).eval()
+        self._trainee: torch.nn.Module | None = None
+        self._tied_within_ns: int | None = None
         self.parameters = sum(parameter.numel() for parameter in self._model.parameters())
-        self.weight_bytes = sum(parameter.nbytes for parameter in self._model.parameters())
+        self._found = dict(model_facts(self._model))
+        self.pulled: Pulled = pull(self._model, self._levers)
+        self.weight_bytes = stored_bytes(self._model)
+        self._graphed = GraphedCalls(self._model) if self._levers.cuda_graphs else None
 
     def facts(self, *, trains: bool) -> Mapping[str, Plain]:
         """What is found in the model, and in which formats it works.
@@ -53,28 +83,58 @@ class TorchEngine:
             trains: Whether a trial trained; gradients and both moments of the optimiser then
                 have the format of their parameter.
         """
-        found, kept = self._found, format_of(self._dtype)
-        formats: dict[str, Plain] = {**found["precision_map"], "activations": kept}
-        if self._builder.task == "generate":
+        found, kept = over(self._found, self.pulled.facts), format_of(self._dtype)
+        formats: dict[str, Any] = {**found["precision_map"], "activations": kept}
+        if isinstance(self._builder, Generates):
             formats["kv"] = kept
         if trains:
             formats |= {"gradients": kept, "optimizer_state": kept}
-        return {**found, "precision_map": formats}
+            cast = self._practice.autocast
+            if cast != "none":
+                formats["activations"] = f"{format_of(DTYPES[cast])} where autocast takes it"
+        tied = self._tied_within_ns
+        clock = {} if tied is None else {"device_clock": {"tied_within_s": tied / NS_PER_S}}
+        return {**found, **clock, "precision_map": formats}
 
-    @cached_property
-    def _found(self) -> dict[str, Any]:
-        return dict(model_facts(self._model))
+    def prepare(self, inputs: Any) -> Any:
+        """Inputs as tensors on the device: real numbers in the model's precision, others as given.
 
-    def prepare(self, inputs: Any) -> torch.Tensor:
-        """Inputs as a tensor on the device, in the model's precision."""
-        return torch.as_tensor(inputs).to(self._device, self._dtype)
+        Args:
+            inputs: A numpy array, or a mapping of names to them.
+        """
+        with self._transfer("inputs"):
+            if isinstance(inputs, Mapping):
+                return {name: self._placed(array) for name, array in inputs.items()}
+            placed = self._placed(inputs)
+        if self._graphed is not None:
+            with torch.inference_mode():
+                self._graphed.prepare(placed)
+        return placed
+
+    def fetch(self, outputs: torch.Tensor) -> Any:
+        """Outputs as a numpy array of float32 on the host."""
+        with self._transfer("outputs"):
+            return outputs.float().cpu().numpy()
 
     @torch.inference_mode()
-    def infer(self, inputs: torch.Tensor) -> Any:
-        """The model's outputs for one batch."""
-        outputs = self._model(inputs)
-        self._wait()
-        return outputs
+    def infer(self, inputs: Any) -> Any:
+        """The model's outputs for one batch; a mapping gives the arguments by name."""
+        if self._graphed is not None:
+            return self._graphed(inputs)
+        return self._model(**inputs) if isinstance(inputs, dict) else self._model(inputs)
+
+    def wait(self) -> None:
+        """Waits for the device."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def instants(self) -> Instants:
+        """Readings of the clock on a CPU, events on a GPU."""
+        if self._device.type == "cuda":
+            taken = CudaInstants()
+            self._tied_within_ns = taken.within_ns
+            return taken
+        return HostInstants(time.perf_counter_ns)
 
     @torch.inference_mode()
     def generate_batch(
@@ -114,7 +174,7 @@ class TorchEngine:
             )
             cache = answer.past_key_values
             if step == 0:
-                self._wait()
+                self.wait()
                 prefilled()
             ids = answer.logits[:, -1].argmax(dim=-1, keepdim=True)
             yield ids.flatten().tolist()
@@ -124,9 +184,37 @@ class TorchEngine:
         sleep_until_ns(at_ns)
 
     def train(self, batch_size: int, seed: int) -> Training:
-        """A training run of a fresh model, initialised from the seed."""
-        training = self._builder.training(self._built(None, seed), batch_size, seed)
-        return training if self._device.type == "cpu" else _Waited(training, self._wait)
+        """A training run of a fresh model, from the session's weights or else from the seed.
+
+        Raises:
+            TrialError: The workload is not one that is trained.
+        """
+        if not isinstance(self._builder, Trains):
+            raise TrialError("the workload is not one that is trained", remedy="use one that is")
+        model = self._built(self._weights, seed)
+        pull(model, self._levers)
+        self._trainee = model
+        return self._builder.training(model, batch_size, seed, self._practice)
+
+    def counting(self, now_ns: Callable[[], int]) -> AbstractContextManager[Counting] | None:
+        """Watches what the model does inside; None where its workload has nothing to count.
+
+        Args:
+            now_ns: Reads the recorder's clock.
+        """
+        if not isinstance(self._builder, Counts):
+            return None
+        return self._builder.counting(self._model, now_ns)
+
+    def kept_for_backward(self, step: Callable[[Mark], object]) -> int | None:
+        """Bytes of what autograd keeps beside the parameters, at the peak of one more step."""
+        trainee, self._trainee = self._trainee, None
+        if trainee is None:
+            return None
+        own = {
+            of.untyped_storage().data_ptr() for of in [*trainee.parameters(), *trainee.buffers()]
+        }
+        return kept_bytes(step, own)
 
     def _built(self, weights: Path | None, seed: int) -> Any:
         model = self._builder.model(weights, seed)
@@ -134,9 +222,51 @@ class TorchEngine:
             raise TrialError("the workload has no PyTorch model", remedy="use another adapter")
         return model.to(self._device, self._dtype)
 
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+    def _placed(self, array: Any) -> torch.Tensor:
+        tensor = torch.as_tensor(array)
+        placed = tensor.to(self._device, self._dtype if tensor.is_floating_point() else None)
+        return laid_out(placed, self._levers)
+
+    @contextmanager
+    def _transfer(self, what: str) -> Iterator[None]:
+        """Times what goes between host and device, where they do not share memory."""
+        if self._device.type != "cuda":
+            yield
+            return
+        self.wait()
+        began_ns = time.perf_counter_ns()
+        yield
+        self.wait()
+        self.transfers.append((what, began_ns, time.perf_counter_ns()))
+
+
+def kept_bytes(step: Callable[[Mark], object], own: Collection[int]) -> int:
+    """The most bytes that autograd keeps for a backward pass during a training step.
+
+    Args:
+        step: The step; it marks the end of each forward and backward pass.
+        own: Addresses of storages that do not count.
+    """
+    kept: dict[int, int] = {}
+    most = 0
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        parts = [tensor._indices(), tensor._values()] if tensor.is_sparse else [tensor]  # noqa: SLF001  (of one not coalesced, too)
+        for part in parts:
+            storage = part.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def mark(kind: str) -> None:
+        nonlocal most
+        if kind == "forward":
+            most = max(most, sum(kept.values()))
+        kept.clear()
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step(mark)
+    return most
 
 
 class _Places:
@@ -163,23 +293,3 @@ class _Places:
             self._places = self._places[:, -1:] + 1
         self._first = False
         return {"attention_mask": self._mask, "position_ids": self._places}
-
-
-class _Waited:
-    """A training run on a GPU whose steps are finished when they return."""
-
-    def __init__(self, training: Training, wait: Callable[[], None]) -> None:
-        self._training = training
-        self._wait = wait
-        self.batches = training.batches
-        self.save = training.save
-
-    def step(self, batch: Any) -> int:
-        """One optimiser step; returns the number of samples in it."""
-        size = self._training.step(batch)
-        self._wait()
-        return size
-
-    def evaluate(self) -> Sequence[Quality]:
-        """Quality on each held-out split."""
-        return self._training.evaluate()

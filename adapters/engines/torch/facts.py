@@ -12,6 +12,9 @@ from accelbench.harness.environment.reading import LINUX
 from accelbench.harness.load.batching import batching_facts
 from accelbench.harness.schema.plain import Plain
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Number formats by their short names."""
+
 _LIBRARIES = {"oneMKL": r"Math Kernel Library Version (\S+)", "oneDNN": r"MKL-DNN v(\S+)"}
 _FLAGS_THAT_MAKE_CODE = ("-O", "-f", "-m")
 
@@ -96,13 +99,13 @@ def device_facts(device: torch.device) -> dict[str, Plain]:
     }
 
 
-def practice_facts(device: torch.device, task: str, max_batch: int) -> dict[str, Plain]:
+def practice_facts(device: torch.device, max_batch: int, *, generates: bool) -> dict[str, Plain]:
     """How this adapter runs a model: eagerly, in one process, one call after another.
 
     Args:
         device: Where the model lies.
-        task: "classify" or "generate".
         max_batch: Most prompts that are generated for at once.
+        generates: Whether the model generates tokens.
     """
     ways = ("data", "tensor", "pipeline", "expert", "sharded_optimizer")
     facts: dict[str, Plain] = {
@@ -117,10 +120,10 @@ def practice_facts(device: torch.device, task: str, max_batch: int) -> dict[str,
         "fusion": "none: eager, a call of a kernel library for each operator",
         "dispatch": "the host issues every operator",
         "parallel": dict.fromkeys(ways, 1),
-        "timing": "synchronised after each call",
-        "timing_scope": _scope(device, task),
+        "timing": _timing(device),
+        "timing_scope": _scope(device, generates=generates),
     }
-    if task == "generate":
+    if generates:
         facts |= batching_facts(max_batch)
         facts["kv_cache"] = {
             "policy": "contiguous for all rows of a batch, grown by each step, freed after it",
@@ -132,11 +135,20 @@ def practice_facts(device: torch.device, task: str, max_batch: int) -> dict[str,
     return facts
 
 
-def _scope(device: torch.device, task: str) -> Mapping[str, Plain]:
+def _timing(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "the clock is read before and after each call, which returns when it is done"
+    return (
+        "events of the device, tied to the host's clock by events that were waited for at the"
+        " window's edges; inside it the host waits in streams, for each query, and for each token"
+    )
+
+
+def _scope(device: torch.device, *, generates: bool) -> Mapping[str, Plain]:
     """From where to where a request is timed."""
     inside = ["dispatch by the host", "kernels"]
     outside = ["loading of data and model"]
-    if task == "generate":
+    if generates:
         inside += ["token ids to the device and back"]
         outside += ["tokenisation"]
     elif device.type == "cuda":

@@ -30,6 +30,7 @@ from accelbench.adapters.engines.vllm.options import EngineOptions
 from accelbench.harness.environment.heap import tell_heap
 from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
+from accelbench.harness.load.abilities import exporting, generating
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf, sleep_until_ns
 from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
@@ -62,7 +63,7 @@ def opened(options: EngineOptions, task: Task) -> Iterator["VllmSession"]:
         _environment({**options.environment(), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}),
         tempfile.TemporaryDirectory(prefix="accelbench-vllm-") as folder,
     ):
-        model = task.builder.export(Path(folder))
+        model = exporting(task.builder).export(Path(folder))
         counts = Counts()
         engine = _made(options.arguments(model, task.seed), counts)
         try:
@@ -177,7 +178,7 @@ class VllmSession:
         self.clock: Clock = WallClock()
         self.precision: str = options.dtype
         self._options = options
-        self._builder = task.builder
+        self._builder = generating(task.builder)
         self._engine = engine
         self._counts = counts
         self._demand = DemandOf(task.builder, options.dtype)

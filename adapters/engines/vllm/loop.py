@@ -11,14 +11,14 @@ from typing import Literal, Protocol
 
 from accelbench.harness.load.agreement import record_tokens
 from accelbench.harness.load.asked import histogram
-from accelbench.harness.load.batching import garbage_waits
 from accelbench.harness.load.engines import Demand, DemandOf
+from accelbench.harness.load.garbage import garbage_waits
 from accelbench.harness.load.phases import Served, record_phases
 from accelbench.harness.load.queueing import PlanQueue, Turn, Window, window_of
 from accelbench.harness.load.schedule.plan import LoadPlan
+from accelbench.harness.schema.builders import WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import WorkloadBuilder
 from accelbench.harness.schema.recorder import Recorder
 
 

@@ -4,8 +4,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from accelbench.adapters.engines.vllm.options import EngineOptions
-from accelbench.harness.schema.protocols import Session, Task, WorkloadBuilder
-from accelbench.harness.schema.scenario import Scenario, TrainToTarget
+from accelbench.harness.load.abilities import lacks_files, lacks_to_generate
+from accelbench.harness.schema.builders import WorkloadBuilder
+from accelbench.harness.schema.protocols import Session, Task
+from accelbench.harness.schema.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,7 @@ class VllmAdapter(EngineOptions):
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
         """What is lacking for a workload and scenario, in words."""
-        if isinstance(scenario, TrainToTarget):
-            return "vLLM generates, it does not train"
-        if builder.task != "generate":
-            return f"vLLM generates, the workload {builder.task}s"
-        return None
+        return lacks_to_generate(builder, scenario, "vLLM") or lacks_files(builder, "vLLM")
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with the model loaded.

@@ -28,11 +28,18 @@ from accelbench.adapters.engines.vllm.launch import (
 from accelbench.adapters.engines.vllm.options import MODEL, EngineOptions
 from accelbench.adapters.engines.vllm.prometheus import INFO, Watch, parse, record
 from accelbench.harness.foreign import foreign
-from accelbench.harness.load.http.server_facts import lacks, served_facts
+from accelbench.harness.load.abilities import (
+    exporting,
+    generating,
+    lacks_files,
+    lacks_to_generate,
+)
+from accelbench.harness.load.http.server_facts import served_facts
 from accelbench.harness.load.http.serving import serve
 from accelbench.harness.load.http.target import Target
+from accelbench.harness.schema.builders import Generates, WorkloadBuilder
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Session, Task, Work, WorkloadBuilder
+from accelbench.harness.schema.protocols import Session, Task, Work
 from accelbench.harness.schema.recorder import Clock, Recorder, WallClock
 from accelbench.harness.schema.scenario import Scenario
 
@@ -93,7 +100,7 @@ class VllmServerAdapter(EngineOptions):
 
     def supports(self, builder: WorkloadBuilder, scenario: Scenario) -> str | None:
         """What is lacking for a workload and scenario, in words."""
-        return lacks(builder, scenario)
+        return lacks_to_generate(builder, scenario, "a server") or lacks_files(builder, "vLLM")
 
     def open(self, task: Task) -> AbstractContextManager[Session]:
         """A session with a server that answers.
@@ -128,7 +135,7 @@ def command(adapter: VllmServerAdapter, folder: Path, port: int, seed: int) -> S
 @contextmanager
 def _opened(adapter: VllmServerAdapter, task: Task) -> Iterator["VllmServerSession"]:
     with tempfile.TemporaryDirectory(prefix="accelbench-vllm-") as folder:
-        model, port = task.builder.export(Path(folder)), free_port()
+        model, port = exporting(task.builder).export(Path(folder)), free_port()
         url = f"http://127.0.0.1:{port}"
         # The development mode has the one page that empties the prefix cache.
         around = {**adapter.environment(), "VLLM_SERVER_DEV_MODE": "1"}
@@ -136,7 +143,7 @@ def _opened(adapter: VllmServerAdapter, task: Task) -> Iterator["VllmServerSessi
         with running(line, around, adapter.server_cpus) as server:
             first: dict[str, Plain] = {"model": MODEL, "prompt": [1], "max_tokens": 1, **_EXTRA}
             await_answer(server, f"{url}/v1/completions", first, adapter.start_s)
-            yield VllmServerSession(adapter, task.builder, server, url)
+            yield VllmServerSession(adapter, generating(task.builder), server, url)
 
 
 class VllmServerSession:
@@ -150,7 +157,7 @@ class VllmServerSession:
     """
 
     def __init__(
-        self, adapter: VllmServerAdapter, builder: WorkloadBuilder, server: Server, url: str
+        self, adapter: VllmServerAdapter, builder: Generates, server: Server, url: str
     ) -> None:
         self.clock: Clock = WallClock()
         self.precision: str = adapter.dtype

@@ -10,7 +10,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from accelbench.harness.judge.checklist.declared import CONDITIONS, declared
-from accelbench.harness.judge.checklist.facts import devices, family, is_training, precisions
+from accelbench.harness.judge.checklist.facts import (
+    devices,
+    family,
+    generates,
+    is_training,
+    precisions,
+)
 from accelbench.harness.judge.checklist.items import items
 from accelbench.harness.judge.checklist.pointer import Documents, Found, look, value_at
 
@@ -186,8 +192,8 @@ def _dense_power(documents: Documents) -> Verdict | None:
 
 
 def _growing(documents: Documents) -> Verdict:
-    generates = value_at(documents, "cell:/workload/options/task") == "generate"
-    if (family(documents) in _GROWING or generates) and not is_training(documents):
+    grows = generates(documents, otherwise=family(documents) in _GROWING)
+    if grows and not is_training(documents):
         return Verdict(holds=True, why="the context grows with each token")
     return Verdict(holds=False, why="every input has one shape")
 

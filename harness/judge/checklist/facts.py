@@ -15,6 +15,17 @@ def is_training(documents: Documents) -> bool:
     return str(value_at(documents, "cell:/scenario/kind")).startswith("train")
 
 
+def generates(documents: Documents, *, otherwise: bool) -> bool:
+    """Whether tokens were generated.
+
+    Args:
+        documents: Those of the record.
+        otherwise: What is taken for true where the engine does not tell.
+    """
+    told = value_at(documents, "record:/engine/regime")
+    return "decode" in told if isinstance(told, str) else otherwise
+
+
 def devices(documents: Documents) -> int:
     """How many accelerators took part; one unless more are told."""
     for pointer in ("record:/engine/devices", "cell:/adapter/options/devices", "head:/kv/devices"):

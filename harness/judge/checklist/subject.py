@@ -7,7 +7,12 @@ from typing import Any
 
 from accelbench.harness.judge.checklist.conditions import decide
 from accelbench.harness.judge.checklist.declared import declared
-from accelbench.harness.judge.checklist.facts import devices, family, is_training
+from accelbench.harness.judge.checklist.facts import (
+    devices,
+    family,
+    generates,
+    is_training,
+)
 from accelbench.harness.judge.checklist.items import Item
 from accelbench.harness.judge.checklist.pointer import Documents, value_at
 
@@ -137,8 +142,7 @@ def _kinds(documents: Documents) -> Iterator[str]:
             yield {"lora": "peft", "rlhf": "rlhf"}[model]
         return
     yield "inf"
-    generates = value_at(documents, "cell:/workload/options/task") == "generate"
-    if model in _GENERATES or generates:
+    if generates(documents, otherwise=model in _GENERATES):
         yield "serve"
     interactive = value_at(documents, "cell:/scenario/kind") not in ("offline", None)
     if interactive or value_at(documents, "head:/slo") is not None:

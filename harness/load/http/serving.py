@@ -25,8 +25,9 @@ from accelbench.harness.load.http.rows import (
 from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
 from accelbench.harness.load.schedule.plan import LoadPlan, plan_load
+from accelbench.harness.schema.builders import Generates
 from accelbench.harness.schema.plain import Plain
-from accelbench.harness.schema.protocols import Work, WorkloadBuilder
+from accelbench.harness.schema.protocols import Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.units import NS_PER_S
 
@@ -34,9 +35,7 @@ _GIVE_UP_SHARE = 0.9
 CALIBRATION_FILE = "generator.json"
 
 
-def serve(
-    target: Target, builder: WorkloadBuilder, work: Work, recorder: Recorder
-) -> dict[str, Plain]:
+def serve(target: Target, builder: Generates, work: Work, recorder: Recorder) -> dict[str, Plain]:
     """One trial of a generating workload against a server.
 
     After nine tenths of the trial's time limit all that is left is given up and recorded as such,
@@ -90,7 +89,7 @@ def serve(
     }
 
 
-def _count(builder: WorkloadBuilder, rows: Rows) -> None:
+def _count(builder: Generates, rows: Rows) -> None:
     """Counts the tokens of answers of which the server told no number, over the whole text."""
     for place in np.flatnonzero(rows.output_tokens == NONE):
         tokens = builder.count(rows.text[place]) if rows.status[place] == "ok" else None

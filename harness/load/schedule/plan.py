@@ -14,10 +14,10 @@ from accelbench.harness.load.asked import asked, histogram
 from accelbench.harness.load.schedule import replay
 from accelbench.harness.load.schedule.processes import arrival_times, mean_rate
 from accelbench.harness.schema.arrivals import ArrivalProcess, Constant, Gamma, Poisson, Replay
+from accelbench.harness.schema.builders import Generates
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import WorkloadBuilder
 from accelbench.harness.schema.scenario import (
     ClosedLoop,
     MultiStream,
@@ -76,7 +76,7 @@ class LoadPlan:
     facts: Mapping[str, Plain]
 
 
-def plan_load(scenario: Scenario, builder: WorkloadBuilder, warmup: int, seed: int) -> LoadPlan:
+def plan_load(scenario: Scenario, builder: Generates, warmup: int, seed: int) -> LoadPlan:
     """Every request of a trial of a generating workload, and when it is due.
 
     Prompts and schedule are drawn from the same seed by generators of their own, so that neither
@@ -129,13 +129,13 @@ def _closed(
     shape: _Shape,
     scenario: Scenario,
     slo: ServiceLevel | None,
-    builder: WorkloadBuilder,
+    builder: Generates,
     warmup: int,
     seed: int,
 ) -> LoadPlan:
     total = shape.warmup + shape.requests + shape.tail
     prompts = _checked(builder.prompts(total, seed), total)
-    told = asked(scenario, "generate", warmup)
+    told = asked(scenario, warmup, generates=True)
     window = slice(shape.warmup, shape.warmup + shape.requests)
     load: dict[str, Plain] = {
         "requests": shape.requests,
@@ -158,7 +158,7 @@ def _closed(
     )
 
 
-def _open_loop(scenario: OpenLoop, builder: WorkloadBuilder, warmup: int, seed: int) -> LoadPlan:
+def _open_loop(scenario: OpenLoop, builder: Generates, warmup: int, seed: int) -> LoadPlan:
     process, tail = scenario.arrivals, scenario.tail
     wanted = None if scenario.requests is None else warmup + scenario.requests + tail
     replayed: dict[str, Plain] = {}
@@ -184,7 +184,7 @@ def _open_loop(scenario: OpenLoop, builder: WorkloadBuilder, warmup: int, seed: 
         **({} if rate is None else {"mean_rate_per_s": rate}),
         "schedule": _schedule(due_s, due_s[window]),
     }
-    told = asked(scenario, "generate", warmup)
+    told = asked(scenario, warmup, generates=True)
     return LoadPlan(
         prompts=prompts,
         warmup=warmup,

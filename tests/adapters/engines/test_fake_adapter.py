@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -15,11 +16,11 @@ import yaml
 from accelbench.adapters.engines.fake import FakeAdapter
 from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.schema.arrivals import Constant
+from accelbench.harness.schema.builders import WorkloadBuilder
 from accelbench.harness.schema.decode import decode
-from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
-from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.protocols import Quality, Task, Work
+from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import (
@@ -32,6 +33,7 @@ from accelbench.harness.schema.scenario import (
     TrainToTarget,
 )
 from accelbench.harness.schema.trace import Trace
+from accelbench.suites.workloads.fake import FakeClassifier, FakeGenerator
 
 OFFLINE = Offline("offline", 10, 100)
 STREAM = SingleStream("single_stream", 5)
@@ -42,60 +44,36 @@ TRAIN = TrainToTarget("train_to_target", "accuracy", 0.9, 8, 5)
 CONF = Path(__file__).parents[3] / "conf" / "adapter"
 
 
-class Integers:
-    """A hundred integers, each its own right answer."""
-
-    count = 100
-
-    def batch(self, indices: Sequence[int]) -> list[int]:
-        """The integers asked for."""
-        return list(indices)
-
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality:
-        """Share of right answers."""
-        right = [
-            a == i for indices, answers in answered for i, a in zip(indices, answers, strict=True)
-        ]
-        return Quality("accuracy", "test", sum(right) / len(right), len(right))
+ANSWERS = FakeClassifier()
+PROMPTS = FakeGenerator(prompt_tokens=10, output_tokens=4)
 
 
-class Builder:
-    """Integers to answer, or prompts of ten tokens that ask for four."""
+@dataclass(frozen=True)
+class Asking(FakeClassifier):
+    """Asks for answers to texts, and says how it would be trained."""
 
-    def __init__(self, task: Literal["classify", "generate"]) -> None:
-        self.task = task
+    def facts(self) -> Mapping[str, Plain]:
+        """Of training alone."""
+        return {"training": {"schedule": "none", "loss": "as the workload has it"}}
 
     def samples(self) -> Any:
-        """The integers."""
-        return Integers()
-
-    def kv(self, element_bytes: float) -> None:
-        """Keeps no keys and values."""
-
-    def prompts(self, count: int, seed: int) -> Sequence[Prompt]:  # noqa: ARG002  (all alike)
-        """Prompts."""
-        return [Prompt(f"p{n}", "", tuple(range(10)), 4) for n in range(count)]
-
-    def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
-        """A graph without operators."""
-        return OpGraph("stub", phase, batch, tokens, context, (), (), 0)
+        """One text."""
+        return SimpleNamespace(count=1, batch=lambda indices: ["text"] * len(indices))
 
 
 def run(
     adapter: FakeAdapter,
     scenario: Scenario,
     *,
-    task: Literal["classify", "generate"] = "classify",
+    of: WorkloadBuilder = ANSWERS,
     repeat: int = 0,
     warmup: int = 0,
     artifacts: Path = Path(),
-    builder: Any = None,
 ) -> Trace:
     """One trial."""
-    builder = builder or Builder(task)
     machine = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
     rules = Rules("r", "", 3, warmup, "shared", 10.0, 100, Limits(), (), ())
-    with adapter.open(Task(builder, machine, None, 0)) as session:
+    with adapter.open(Task(of, machine, None, 0)) as session:
         recorder = Recorder(session.clock)
         session.execute(Work(scenario, rules, rules.seed + repeat, artifacts), recorder)
         return recorder.freeze(adapter.evidence, precision=session.precision)
@@ -106,6 +84,11 @@ def service_ns(trace: Trace) -> list[int]:
     start = trace.head.window_ns[0]
     rows = trace.table("requests").to_pylist()
     return [r["done_ns"] - r["sent_ns"] for r in rows if r["due_ns"] >= start]
+
+
+def on_test(trace: Trace) -> list[float]:
+    """Quality on the test split, evaluation by evaluation."""
+    return [row["value"] for row in trace.table("evals").to_pylist() if row["split"] == "test"]
 
 
 def quality(trace: Trace) -> float:
@@ -124,7 +107,7 @@ def test_batches_take_the_time_they_are_told_to() -> None:
 
 def test_tokens_take_the_time_they_are_told_to() -> None:
     """The first token comes with the prefill of ten tokens, each further one after 1 ms."""
-    trace = run(FakeAdapter(), STREAM, task="generate", warmup=1)
+    trace = run(FakeAdapter(), STREAM, of=PROMPTS, warmup=1)
     request = trace.table("requests").to_pylist()[1]
     at = [row["at_ns"] - request["sent_ns"] for row in trace.table("tokens").to_pylist()[4:8]]
     assert at == pytest.approx([100_000, 1_100_000, 2_100_000, 3_100_000], abs=1)
@@ -147,25 +130,15 @@ def test_answers_are_as_right_as_told(accuracy: float, low: float, high: float) 
 
 def test_samples_that_are_no_integers_are_refused() -> None:
     """It cannot answer a real model's inputs, and says which workload it can."""
-
-    class Texts(Integers):
-        """Stands in for `Texts` of the real one."""
-
-        def batch(self, indices: Sequence[int]) -> Any:
-            """Stands in for `batch` of the real one."""
-            return ["text"] * len(indices)
-
-    builder = Builder("classify")
-    builder.samples = Texts  # type: ignore[method-assign]
-    with pytest.raises(TrialError, match="workload 'fake'"):
-        run(FakeAdapter(), OFFLINE, builder=builder)
+    with pytest.raises(TrialError, match="workload 'fake_classifier'"):
+        run(FakeAdapter(), OFFLINE, of=Asking())
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 5])
 def test_training_meets_the_target_in_the_epoch_it_is_told_to(tmp_path: Path, epochs: int) -> None:
     """The evaluation of that epoch is the first that meets the target."""
     trace = run(FakeAdapter(epochs_to_target=epochs), TRAIN, artifacts=tmp_path, warmup=3)
-    values = [row["value"] for row in trace.table("evals").to_pylist()]
+    values = on_test(trace)
     assert len(values) == epochs
     assert [value >= 0.9 for value in values] == [False] * (epochs - 1) + [True]
     assert trace.table("requests").num_rows == 10 * epochs
@@ -174,8 +147,41 @@ def test_training_meets_the_target_in_the_epoch_it_is_told_to(tmp_path: Path, ep
 def test_training_can_miss_the_target(tmp_path: Path) -> None:
     """Told to need more epochs than there are, it never meets it."""
     trace = run(FakeAdapter(epochs_to_target=6), TRAIN, artifacts=tmp_path)
-    assert trace.table("evals").num_rows == 5
+    assert len(on_test(trace)) == 5
     assert quality(trace) < 0.9
+
+
+def test_a_target_that_is_better_lower_is_met_from_above(tmp_path: Path) -> None:
+    """A loss falls to its target, in the epoch it is told to."""
+    scenario = TrainToTarget("train_to_target", "loss", 0.5, 8, 5)
+    trace = run(FakeAdapter(epochs_to_target=2), scenario, artifacts=tmp_path)
+    assert on_test(trace) == [1.0, 0.5]
+
+
+def test_what_the_workload_says_of_training_is_told_beside_what_the_run_says(
+    tmp_path: Path,
+) -> None:
+    """The run knows better where both tell of the same."""
+    machine = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
+    rules = Rules("r", "", 3, 0, "shared", 10.0, 100, Limits(), (), ())
+    with FakeAdapter().open(Task(Asking(), machine, None, 0)) as session:
+        session.execute(Work(TRAIN, rules, 100, tmp_path), Recorder(session.clock))
+        training: Any = session.facts()["training"]
+    assert (training["schedule"], training["optimizer"]) == ("none", "none: fake")
+    assert training["loss"].startswith("one over")
+
+
+def test_its_training_has_parts_and_a_loss(tmp_path: Path) -> None:
+    """A third of a step forward, the rest backward; the loss is one over the steps."""
+    trace = run(FakeAdapter(per_sample_s=0.0, latency_s=3e-3), TRAIN, artifacts=tmp_path)
+    lasted = {
+        row["kind"]: row["end_ns"] - row["start_ns"]
+        for row in trace.table("phases").to_pylist()
+        if row["request"] == "0.0"
+    }
+    assert lasted == {"input": 0, "forward": 1_000_000, "backward": 2_000_000, "optimizer": 0}
+    losses = [row["value"] for row in trace.table("evals").to_pylist() if row["split"] == "train"]
+    assert losses[:3] == [1, 1 / 2, 1 / 3]
 
 
 def test_it_saves_a_safetensors_file_without_tensors(tmp_path: Path) -> None:
@@ -190,14 +196,14 @@ def test_it_saves_a_safetensors_file_without_tensors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "task"), [(OFFLINE, "classify"), (STREAM, "generate"), (TRAIN, "classify")]
+    ("scenario", "of"), [(OFFLINE, ANSWERS), (STREAM, PROMPTS), (TRAIN, ANSWERS)]
 )
 def test_energy_is_power_times_the_window(
-    scenario: Scenario, task: Literal["classify", "generate"], tmp_path: Path
+    scenario: Scenario, of: WorkloadBuilder, tmp_path: Path
 ) -> None:
     """50 W fill the ledger with 50 J a second of the window; the warm-up does not count."""
     adapter = FakeAdapter(power_w=50.0, jitter=0.3)
-    trace = run(adapter, scenario, task=task, warmup=4, artifacts=tmp_path)
+    trace = run(adapter, scenario, of=of, warmup=4, artifacts=tmp_path)
     energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
     start, end = trace.head.window_ns
     assert energy == pytest.approx(50 * (end - start) / 1e9, rel=1e-6)
@@ -228,12 +234,12 @@ def test_the_warm_up_does_not_fail() -> None:
 def test_the_warm_up_of_offline_prompts_is_counted_in_batches() -> None:
     """Two batches of four come before the window, so that its ninth request is never reached."""
     offline = Offline("offline", 4, 8)
-    trace = run(FakeAdapter(max_batch=4, fail_at=8), offline, task="generate", warmup=2)
+    trace = run(FakeAdapter(max_batch=4, fail_at=8), offline, of=PROMPTS, warmup=2)
     rows = trace.table("requests").to_pylist()
     opened = trace.head.window_ns[0]
     assert sum(row["due_ns"] < opened for row in rows) == len(rows) - 8 == 8
     with pytest.raises(TrialError):
-        run(FakeAdapter(max_batch=4, fail_at=7), offline, task="generate", warmup=2)
+        run(FakeAdapter(max_batch=4, fail_at=7), offline, of=PROMPTS, warmup=2)
 
 
 def test_only_the_repeat_it_is_told_to_break_breaks() -> None:
@@ -287,9 +293,8 @@ def test_it_prints_one_line_when_it_starts(capsys: pytest.CaptureFixture[str]) -
 
 def test_its_facts_say_that_nothing_is_real() -> None:
     """Weights and times are named as made up."""
-    builder: Any = Builder("classify")
     machine = Platform("machine", "", "reference", {}, (), None, None, (), ("a test",))
-    with FakeAdapter().open(Task(builder, machine, None, 0)) as session:
+    with FakeAdapter().open(Task(ANSWERS, machine, None, 0)) as session:
         facts = session.facts()
     assert (facts["cost_model"], facts["weights"]) == ("fake", "none: fake")
     assert facts["assumptions"]
@@ -297,29 +302,27 @@ def test_its_facts_say_that_nothing_is_real() -> None:
 
 def test_it_supports_all_but_a_queue_of_samples() -> None:
     """Classifying, generating under any load, and training; ready anywhere."""
-    classify: Any = Builder("classify")
-    generate: Any = Builder("generate")
     adapter = FakeAdapter()
     assert adapter.readiness().status == "ready"
     for builder, scenario in (
-        (classify, OFFLINE),
-        (classify, STREAM),
-        (classify, TRAIN),
-        (classify, QUERIES),
-        (generate, STREAM),
-        (generate, OFFLINE),
-        (generate, QUERIES),
-        (generate, USERS),
-        (generate, SCHEDULE),
+        (ANSWERS, OFFLINE),
+        (ANSWERS, STREAM),
+        (ANSWERS, TRAIN),
+        (ANSWERS, QUERIES),
+        (PROMPTS, STREAM),
+        (PROMPTS, OFFLINE),
+        (PROMPTS, QUERIES),
+        (PROMPTS, USERS),
+        (PROMPTS, SCHEDULE),
     ):
         assert adapter.supports(builder, scenario) is None
-    assert adapter.supports(classify, USERS)
-    assert adapter.supports(classify, SCHEDULE)
+    assert adapter.supports(ANSWERS, USERS)
+    assert adapter.supports(ANSWERS, SCHEDULE)
 
 
 def test_a_batch_of_prompts_takes_its_prefill_by_tokens_and_its_steps_once() -> None:
     """Four prompts of ten tokens at 10 us: 0.4 ms until the first tokens, then a step of 1 ms."""
-    trace = run(FakeAdapter(max_batch=4), Offline("offline", 4, 8), task="generate")
+    trace = run(FakeAdapter(max_batch=4), Offline("offline", 4, 8), of=PROMPTS)
     rows = trace.table("requests").to_pylist()
     begun = sorted({row["queue_exit_ns"] for row in rows})
     assert [at - begun[0] for at in begun] == pytest.approx([0, 3_400_000], abs=1)
@@ -337,10 +340,10 @@ def test_a_request_has_its_number_in_any_batch_and_load(max_batch: int) -> None:
     ):
         adapter = FakeAdapter(max_batch=max_batch, fail_at=requests - 1)
         with pytest.raises(TrialError, match="told to"):
-            run(adapter, scenario, task="generate", warmup=2)
+            run(adapter, scenario, of=PROMPTS, warmup=2)
         tail = 2 if scenario is USERS else 0
         adapter = FakeAdapter(max_batch=max_batch, fail_at=requests + tail)
-        assert len(service_ns(run(adapter, scenario, task="generate", warmup=2))) == requests + tail
+        assert len(service_ns(run(adapter, scenario, of=PROMPTS, warmup=2))) == requests + tail
 
 
 @pytest.mark.parametrize("max_batch", [1, 3])
@@ -348,7 +351,7 @@ def test_energy_is_that_of_the_time_it_worked_in_the_window(max_batch: int) -> N
     """At twice the load that it can take it never rests: 50 W times a window amid the work."""
     load = OpenLoop("open_loop", Constant("constant", 2000.0), 40, tail=10)
     adapter = FakeAdapter(power_w=50.0, max_batch=max_batch)
-    trace = run(adapter, load, task="generate", warmup=10)
+    trace = run(adapter, load, of=PROMPTS, warmup=10)
     energy = sum(row["energy_j"] for row in trace.table("ledger").to_pylist())
     start, end = trace.head.window_ns
     assert energy == pytest.approx(50 * (end - start) / 1e9, rel=1e-6)

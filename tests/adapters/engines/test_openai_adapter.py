@@ -19,8 +19,8 @@ from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import ClosedLoop, Offline, TrainToTarget
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
-from accelbench.suites.workloads.served import Served
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.requests.served import Served
 
 SHEET = Platform("here", "this machine", "cpu", {}, (), None, None, (), ("none",))
 MODELS = {"object": "list", "data": [{"id": "first"}, {"id": "second"}]}
@@ -213,7 +213,7 @@ def test_it_loads_what_generates_and_trains_nothing():
     assert adapter.supports(builder, Offline("offline", 2, 4)) is None
     training = TrainToTarget("train_to_target", "accuracy", 0.9, 2, 1)
     assert "train" in adapter.supports(builder, training)
-    assert "generates" in adapter.supports(DigitsCnn(), Offline("offline", 2, 4))
+    assert "generates" in adapter.supports(Cnn(), Offline("offline", 2, 4))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, TrainToTarget
-from accelbench.suites.workloads.fake import FakeWorkload
+from accelbench.suites.workloads.fake import FakeClassifier, FakeGenerator
 
 
 def sheet(name: str) -> Platform:
@@ -43,10 +43,8 @@ def task(platform: Platform) -> Task:
     return Task(builder, platform, None, 0)
 
 
-class Gemm:
+class Gemm(FakeClassifier):
     """A workload of one matrix product a batch."""
-
-    task = "classify"
 
     def geometry(self) -> dict[str, Any]:
         """The widths of the product."""
@@ -242,7 +240,7 @@ def test_a_batch_has_at_least_one_member() -> None:
 
 def test_prompts_are_generated_for_in_batches_of_the_size_it_is_told() -> None:
     """Four prompts due at once are four batches by default, and one of four if it takes so many."""
-    builder: Any = FakeWorkload(task="generate")
+    builder: Any = FakeGenerator()
     batches = {}
     for most in (1, 4):
         adapter = RooflineAdapter("fp16", max_batch=most)

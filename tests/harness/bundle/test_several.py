@@ -157,6 +157,26 @@ def test_batch_sizes_in_proportion_to_threads_are_weak_scaling() -> None:
     assert values(item)["weak_efficiency.2"] == pytest.approx(0.9)
 
 
+def test_training_with_batches_in_proportion_to_devices_is_weak_scaling() -> None:
+    """By samples a second; the same batch on more devices is strong scaling, by time to target."""
+
+    def trained(name: str, devices: int, batch: int, time_s: float, rate: float) -> Any:
+        goal = TrainToTarget("train_to_target", "accuracy", 0.9, batch, 5)
+        one = cell(name, options={"devices": devices}, scenario=goal)
+        return one, trials(one, train__time_to_target=time_s, train__samples_per_s=rate)
+
+    found = derived(
+        trained("strong1", 1, 64, 8.0, 100.0),
+        trained("strong2", 2, 64, 5.0, 150.0),
+        trained("weak1", 1, 32, 9.0, 90.0),
+    )
+    assert {"strong_scaling.devices.from_1", "weak_scaling.devices.from_1"} <= set(found)
+    assert values(found["strong_scaling.devices.from_1"])["speedup.2"] == pytest.approx(1.6)
+    weak = found["weak_scaling.devices.from_1"]
+    assert values(weak)["weak_efficiency.2"] == pytest.approx(150 / 180)
+    assert {name.split("/")[0] for name in weak.inputs} == {"weak1", "strong2"}
+
+
 def setting(
     name: str, quality: float, energy: float, rate: float, status: Status = "valid", **more: Any
 ) -> tuple[Cell, list[Record]]:

@@ -1,5 +1,7 @@
 """Codes about what came out: counts that can be true, enough of them, steady, good enough."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,19 @@ def test_more_than_the_roofline_allows_is_a_counting_error(make_trial, judged):
     )
 
 
+def test_what_was_measured_is_no_law(make_trial, judged):
+    """A cache passes a measured bandwidth, a better kernel a measured peak: nothing is wrong."""
+    work = {"name": "f", "kind": "steady", "start": 0, "end": 1, "flops": 2e9, "bytes": 1e9}
+    trace = make_trial(phases=[work])
+    sheet = machine(1e8)
+    measured = Figure(1e8, "triad", "measured")
+    assert "arithmetic" in judged(trace, platform=sheet)
+    level = replace(sheet.memory[0], bandwidth=measured)
+    assert "arithmetic" not in judged(trace, platform=replace(sheet, memory=(level,)))
+    peak = {"fp32": Figure(1e8, "gemm", "measured")}
+    assert "arithmetic" not in judged(trace, platform=replace(sheet, peak=peak))
+
+
 def test_quality_below_the_gate_or_not_shown_at_all(make_trial, judged):
     """A gate that nobody checked is not passed."""
     gate, requests = Gate("accuracy", 0.9), in_turn([1.0])
@@ -81,6 +96,21 @@ def test_quality_below_the_gate_or_not_shown_at_all(make_trial, judged):
     assert judged(make_trial(requests=requests), gate=gate) == {
         "quality_below_gate": "accuracy was not evaluated, at least 0.9 is asked for:"
         " evaluate it on the test split"
+    }
+
+
+def test_a_loss_above_its_gate_is_not_good_enough(make_trial, judged):
+    """Of losses and perplexities less is better: at most the gate is accepted."""
+    gate, requests = Gate("loss", 0.5), in_turn([1.0])
+
+    def found(value):
+        """The reasons of a trial with this loss."""
+        rows = [{**row, "metric": "loss"} for row in accuracy(value)]
+        return judged(make_trial(requests=requests, evals=rows), gate=gate)
+
+    assert found(0.5) == found(0.1) == {}
+    assert found(0.7) == {
+        "quality_below_gate": "loss is 0.7, at most 0.5 is asked for: check weights and precision"
     }
 
 

@@ -72,19 +72,19 @@ def test_no_length_has_an_empty_histogram():
     assert histogram([]) == {}
 
 
-@pytest.mark.parametrize("task", ["classify", "generate"])
-def test_a_single_stream_is_an_unloaded_machine(task):
+@pytest.mark.parametrize("generates", [False, True])
+def test_a_single_stream_is_an_unloaded_machine(generates):
     """One request is in flight, and none waits."""
-    told = asked(SingleStream("single_stream", 9), task, 3)
+    told = asked(SingleStream("single_stream", 9), 3, generates=generates)
     assert told["batch"] == told["load"]["concurrency"] == 1
     assert told["load"]["unloaded"] is True
     assert told["warmup"] == {"included": False, "iterations": 3}
-    assert ("prefill and decode" in told["regime"]) == (task == "generate")
+    assert ("prefill and decode" in told["regime"]) == generates
 
 
 def test_offline_batches_are_a_load():
     """As many samples are in flight as a batch has, which is no unloaded machine."""
-    told = asked(Offline("offline", 8, 64), "classify", 2)
+    told = asked(Offline("offline", 8, 64), 2, generates=False)
     assert told["batch"] == told["load"]["concurrency"] == 8
     assert told["load"]["process"] == "all due at the start, one batch at a time"
     assert "unloaded" not in told["load"]
@@ -92,14 +92,14 @@ def test_offline_batches_are_a_load():
 
 def test_offline_requests_may_follow_each_other():
     """An engine that makes its own batches takes the next request as soon as one is done."""
-    told = asked(Offline("offline", 8, 64), "generate", 2)
+    told = asked(Offline("offline", 8, 64), 2, generates=True)
     assert told["batch"] == told["load"]["concurrency"] == 8
     assert told["load"]["process"] == ("all due at the start, at most a batch of requests at once")
 
 
 def test_a_multi_stream_asks_for_a_query_at_a_time():
     """Its samples are asked for together, and one query is one of the warm-up."""
-    told = asked(MultiStream("multi_stream", 4, 10), "classify", 2)
+    told = asked(MultiStream("multi_stream", 4, 10), 2, generates=False)
     assert told["batch"] == told["load"]["concurrency"] == 4
     assert told["load"]["process"].startswith("one query of several samples at a time")
     assert told["warmup"]["iterations"] == 2
@@ -107,7 +107,7 @@ def test_a_multi_stream_asks_for_a_query_at_a_time():
 
 def test_a_closed_loop_tells_its_users_and_asks_for_no_batch():
     """How many are worked on together is the engine's choice, and is not told as asked for."""
-    told = asked(ClosedLoop("closed_loop", 6, 30), "generate", 0)
+    told = asked(ClosedLoop("closed_loop", 6, 30), 0, generates=True)
     assert told["load"] == {
         "process": "closed loop of users: the next of each is due when its one before is done",
         "concurrency": 6,
@@ -128,7 +128,7 @@ def test_a_closed_loop_tells_its_users_and_asks_for_no_batch():
 )
 def test_an_open_loop_tells_its_process_and_has_no_concurrency(arrivals):
     """How many are on their way at once comes of the server; nothing of it is asked for."""
-    told = asked(OpenLoop("open_loop", arrivals, 30), "generate", 1)
+    told = asked(OpenLoop("open_loop", arrivals, 30), 1, generates=True)
     assert told["load"] == {
         "process": f"open loop: due by a {arrivals.kind} schedule made beforehand"
     }
@@ -137,13 +137,13 @@ def test_an_open_loop_tells_its_process_and_has_no_concurrency(arrivals):
 
 def test_a_cap_of_an_open_loop_is_told():
     """It makes a load partly closed, which a reader has to know."""
-    told = asked(OpenLoop("open_loop", POISSON, 30, max_in_flight=7), "generate", 1)
+    told = asked(OpenLoop("open_loop", POISSON, 30, max_in_flight=7), 1, generates=True)
     assert told["load"]["max_in_flight"] == 7
 
 
 def test_training_counts_its_own_start():
     """Its window opens before the first step: there is no warm-up outside it."""
-    told = asked(TrainToTarget("train_to_target", "accuracy", 0.9, 32, 5), "classify", 3)
+    told = asked(TrainToTarget("train_to_target", "accuracy", 0.9, 32, 5), 3, generates=False)
     assert (told["regime"], told["batch"]) == ("training", 32)
     assert told["warmup"] == {"included": True, "iterations": 0}
 
@@ -152,9 +152,9 @@ def test_a_search_is_not_one_load():
     """Only the open loops of its trials are."""
     search = Sustainable("sustainable", POISSON, 30, ServiceLevel(e2e_s=1.0))
     with pytest.raises(TrialError) as caught:
-        asked(search, "generate", 0)
+        asked(search, 0, generates=True)
     assert str(caught.value) == "scenario 'sustainable' is not one load; ask for its trials"
-    assert asked(search.at(3.0), "generate", 0)["load"]["process"].startswith("open loop")
+    assert asked(search.at(3.0), 0, generates=True)["load"]["process"].startswith("open loop")
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_a_search_is_not_one_load():
 )
 def test_what_was_asked_is_plain(scenario):
     """It goes into the record as it is."""
-    told = asked(scenario, "generate", 3)
+    told = asked(scenario, 3, generates=True)
     assert json.loads(json.dumps(told, allow_nan=False)) == told

@@ -64,7 +64,7 @@ def test_two_contexts_show_nothing_of_what_lies_between():
 def test_the_steps_of_a_decoder_are_those_of_its_graphs():
     """At every context, and whatever the batch."""
     pytest.importorskip("transformers")
-    from accelbench.suites.workloads.decoder import Decoder
+    from accelbench.suites.workloads.language.decoder import Decoder
 
     builder = Decoder(32, 2, 2, 1, 64, max_positions=512)
     demand = DemandOf(builder, "bf16")

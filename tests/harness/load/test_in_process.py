@@ -8,7 +8,8 @@ import pytest
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load import engines
-from accelbench.harness.load.in_process import Driven, drive, lacks
+from accelbench.harness.load.host import HostEngine
+from accelbench.harness.load.in_process import Driven, drive
 from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.protocols import Work
@@ -21,25 +22,23 @@ from accelbench.harness.schema.scenario import (
     OpenLoop,
     Scenario,
     SingleStream,
-    Sustainable,
-    TrainToTarget,
 )
 from accelbench.harness.schema.trace import ServiceLevel, Trace
-from accelbench.suites.workloads.fake import FakeWorkload
+from accelbench.suites.workloads.fake import FakeClassifier, FakeGenerator
 
 MS = 1_000_000
 LEVEL = ServiceLevel(e2e_s=0.1)
 OPEN = OpenLoop("open_loop", Constant("constant", 100.0), 4, LEVEL, tail=1)
 CLOSED = ClosedLoop("closed_loop", 2, 6)
 QUERIES = MultiStream("multi_stream", 4, 5, LEVEL)
-TRAIN = TrainToTarget("train_to_target", "accuracy", 0.9, 8, 2)
 
 
-class Counted:
+class Counted(HostEngine):
     """A batch of samples takes 1 ms each."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
+        super().__init__(self.clock.now_ns)
         self.seen: list[list[int]] = []
 
     def prepare(self, inputs: Any) -> Any:
@@ -71,20 +70,25 @@ class Generating(Counted):
         self.clock.advance_ns(at_ns - self.clock.now_ns())
 
 
-def run(engine: Any, task: Any, scenario: Scenario, warmup: int = 1) -> tuple[Driven, Trace]:
-    """One trial of the fake workload."""
-    builder = FakeWorkload(task=task, samples_count=10, output_tokens=3)
+SAMPLES = FakeClassifier(samples_count=10)
+PROMPTS = FakeGenerator(output_tokens=3)
+
+
+def run(
+    engine: Any, builder: Any, scenario: Scenario, warmup: int = 1, artifacts: Path = Path()
+) -> tuple[Driven, Trace]:
+    """One trial of a fake workload."""
     recorder = Recorder(engine.clock)
-    samples = builder.samples() if task == "classify" else None
+    samples = builder.samples() if isinstance(builder, FakeClassifier) else None
     rules = Rules("r", "", 1, warmup, "shared", 10.0, 7, Limits(), (), ())
-    work = Work(scenario, rules, 7, Path())
+    work = Work(scenario, rules, 7, artifacts)
     return drive(engine, builder, samples, None, work, recorder), recorder.freeze("simulated")
 
 
 def test_a_query_of_samples_is_one_batch_due_when_the_one_before_is_done() -> None:
     """Five queries of four samples at 1 ms each: the time of a row is that of its query."""
     engine = Counted()
-    driven, trace = run(engine, "classify", QUERIES)
+    driven, trace = run(engine, SAMPLES, QUERIES)
     rows = trace.table("requests").to_pylist()
     assert [row["done_ns"] - row["due_ns"] for row in rows] == [4 * MS] * 5
     assert [row["due_ns"] for row in rows[1:]] == [row["done_ns"] for row in rows[:-1]]
@@ -96,11 +100,72 @@ def test_a_query_of_samples_is_one_batch_due_when_the_one_before_is_done() -> No
 
 def test_all_batches_of_an_offline_load_are_due_at_its_start() -> None:
     """Rounded up to whole batches; the window is told as it is in the trace."""
-    driven, trace = run(Counted(), "classify", Offline("offline", 4, 10))
+    driven, trace = run(Counted(), SAMPLES, Offline("offline", 4, 10))
     rows = trace.table("requests").to_pylist()
     assert {row["due_ns"] for row in rows} == {trace.head.window_ns[0]}
     assert len(rows) == 3
     assert driven.window_ns == trace.head.window_ns
+
+
+class Device(HostEngine):
+    """Asking takes the host 1 ms a batch, answering the device 5 ms; it keeps what is asked."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        super().__init__(self.clock.now_ns)
+        self.free_ns = 0
+        self.waits = 0
+        self.marks: list[int] = []
+
+    def prepare(self, inputs: Any) -> Any:
+        """Nothing to do."""
+        return inputs
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        """Begins when the device is free."""
+        self.clock.advance_ns(MS)
+        self.free_ns = max(self.free_ns, self.clock.now_ns()) + 5 * MS
+        return inputs
+
+    def wait(self) -> None:
+        """Until the device is free."""
+        self.waits += 1
+        self.clock.advance_ns(max(0, self.free_ns - self.clock.now_ns()))
+
+    def instants(self) -> "Device":
+        """Its own."""
+        self.marks.clear()
+        return self
+
+    def mark(self) -> None:
+        """When the device will have done what it was asked so far."""
+        self.marks.append(max(self.free_ns, self.clock.now_ns()))
+
+    def read_ns(self) -> list[int]:
+        """All of them."""
+        return list(self.marks)
+
+
+def test_a_device_is_waited_for_at_the_edges_of_a_window_alone() -> None:
+    """Offline batches follow one another on the device, and each row has the device's times."""
+    engine = Device()
+    _, trace = run(engine, SAMPLES, Offline("offline", 2, 8), warmup=0)
+    rows = trace.table("requests").to_pylist()
+    start, end = trace.head.window_ns
+    assert engine.waits == 2
+    assert [row["done_ns"] - start for row in rows] == [6 * MS, 11 * MS, 16 * MS, 21 * MS]
+    assert [row["sent_ns"] for row in rows[1:]] == [row["done_ns"] for row in rows[:-1]]
+    assert end == rows[-1]["done_ns"]
+
+
+def test_in_streams_the_host_has_each_answer_before_it_asks_again() -> None:
+    """The time of a query is that until the host has its answer."""
+    engine = Device()
+    _, trace = run(engine, SAMPLES, SingleStream("single_stream", 3), warmup=2)
+    rows = trace.table("requests").to_pylist()
+    assert [row["done_ns"] - row["due_ns"] for row in rows] == [6 * MS] * 3
+    warm = [row for row in trace.table("phases").to_pylist() if row["kind"] == "warmup"]
+    assert [row["end_ns"] - row["start_ns"] for row in warm] == [6 * MS] * 2
 
 
 @pytest.mark.parametrize(
@@ -117,7 +182,7 @@ def test_every_load_of_prompts_is_served_whole(
     scenario: Any, inside: int, all_of_them: int
 ) -> None:
     """Warm-up, window and tail are in the trace; the window's are due inside."""
-    driven, trace = run(Generating(), "generate", scenario)
+    driven, trace = run(Generating(), PROMPTS, scenario)
     rows = trace.table("requests").to_pylist()
     start, end = driven.window_ns
     assert trace.head.window_ns == (start, end)
@@ -130,8 +195,8 @@ def test_every_load_of_prompts_is_served_whole(
 
 def test_what_was_planned_and_what_came_of_it_are_both_told() -> None:
     """The facts of the plan, and sizes of batches and lengths of the window."""
-    driven, _ = run(Generating(), "generate", CLOSED)
-    planned = plan_load(CLOSED, FakeWorkload(task="generate", output_tokens=3), 1, 7).facts
+    driven, _ = run(Generating(), PROMPTS, CLOSED)
+    planned = plan_load(CLOSED, PROMPTS, 1, 7).facts
     assert {name: driven.facts[name] for name in planned if name != "batch"} == planned
     assert driven.facts["batches"] == {"2": 4}
     assert driven.facts["tokens"] == {"input": {"16": 6}, "output": {"3": 6}}
@@ -139,21 +204,9 @@ def test_what_was_planned_and_what_came_of_it_are_both_told() -> None:
 
 @pytest.mark.parametrize("scenario", [CLOSED, OPEN])
 def test_samples_do_not_queue(scenario: Scenario) -> None:
-    """A load with a queue is for prompts: said when the plan is made, refused when it is run."""
-    assert "generate" in (lacks("classify", scenario) or "")
-    assert lacks("generate", scenario) is None
+    """A load with a queue is for prompts: refused when it is run."""
     with pytest.raises(TrialError, match=scenario.kind):
-        run(Counted(), "classify", scenario)
-
-
-def test_what_the_loops_lack_is_said_in_words() -> None:
-    """Prompts are not trained on, and a search is for loads with a queue."""
-    search = Sustainable("sustainable", Constant("constant", 1.0), 10, LEVEL)
-    assert "trained" in (lacks("generate", TRAIN) or "")
-    assert "sustainable" in (lacks("classify", search) or "")
-    for scenario in (SingleStream("single_stream", 1), Offline("offline", 1, 1), QUERIES):
-        assert lacks("classify", scenario) is lacks("generate", scenario) is None
-    assert lacks("classify", TRAIN) is lacks("generate", search) is None
+        run(Counted(), SAMPLES, scenario)
 
 
 def test_a_real_clock_is_slept_on_until_shortly_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from accelbench.harness.metrics.fronts import (
     iso_accuracy,
     non_dominated,
 )
+from accelbench.harness.schema.cell import Gate
 from accelbench.harness.schema.measurement import (
     EnergyNote,
     Interval,
@@ -67,7 +68,8 @@ def test_a_front_falls_on_one_axis_as_it_rises_on_the_other(
 def test_the_cheapest_setting_that_is_good_enough() -> None:
     """A cheaper one below the target does not count."""
     found = iso_accuracy(
-        {"int4": setting(0.90, 1.0), "int8": setting(0.95, 2.0), "fp16": setting(0.96, 4.0)}, 0.95
+        {"int4": setting(0.90, 1.0), "int8": setting(0.95, 2.0), "fp16": setting(0.96, 4.0)},
+        Gate("accuracy", 0.95),
     )
     assert set(found) == {"iso_accuracy.energy.int8"}
     best = found["iso_accuracy.energy.int8"]
@@ -78,13 +80,13 @@ def test_the_cheapest_setting_that_is_good_enough() -> None:
 def test_retraining_counts_where_it_is_told() -> None:
     """Its share for each inference may make another setting the cheapest."""
     tuned = Setting(Measurement(0.95, "1", 9), setting(0.95, 2.0).energy, None, 2.5)
-    found = iso_accuracy({"tuned": tuned}, 0.95)["iso_accuracy.energy.tuned"]
+    found = iso_accuracy({"tuned": tuned}, Gate("accuracy", 0.95))["iso_accuracy.energy.tuned"]
     assert found.value == 4.5
     assert found.interval is not None
     assert (found.interval.low, found.interval.high) == (3.5, 6.5)
     assert found.energy is not None
     assert found.energy.uncertainty == Uncertainty(3.5, 6.5, 0.95)
-    both = iso_accuracy({"tuned": tuned, "large": setting(0.97, 4.0)}, 0.95)
+    both = iso_accuracy({"tuned": tuned, "large": setting(0.97, 4.0)}, Gate("accuracy", 0.95))
     assert set(both) == {"iso_accuracy.energy.large"}
 
 
@@ -101,7 +103,7 @@ def test_retraining_counts_where_it_is_told() -> None:
 )
 def test_a_target_out_of_reach_is_told(settings: dict[str, Setting], reason: str) -> None:
     """The measurement then has no setting in its name, and no value."""
-    found = iso_accuracy(settings, 0.95)["iso_accuracy.energy"]
+    found = iso_accuracy(settings, Gate("accuracy", 0.95))["iso_accuracy.energy"]
     assert (found.value, found.reason) == (None, reason)
 
 
@@ -113,17 +115,17 @@ def test_energies_of_different_boundaries_are_not_ranked() -> None:
         "the settings' energies have different boundaries: metered, board (gpu);"
         " estimated, process (cpu), net of idle"
     )
-    assert iso_accuracy(settings, 0.9)["iso_accuracy.energy"].reason == reason
-    assert {item.reason for item in accuracy_front(settings).values()} == {reason}
+    assert iso_accuracy(settings, Gate("accuracy", 0.9))["iso_accuracy.energy"].reason == reason
+    assert {item.reason for item in accuracy_front(settings, "accuracy").values()} == {reason}
 
 
 def test_effective_throughput_is_that_of_the_fastest_good_setting() -> None:
     """Raw speed below the target quality counts for nothing."""
     settings = {"fast": setting(0.5, 1.0, 9.0), "good": setting(0.95, 1.0, 3.0)}
-    found = effective_throughput(settings, 0.95)
+    found = effective_throughput(settings, Gate("accuracy", 0.95))
     assert {name: item.value for name, item in found.items()} == {"effective_throughput.good": 3.0}
     assert found["effective_throughput.good"].unit == "inference/s"
-    out = effective_throughput(settings, 0.99)["effective_throughput"]
+    out = effective_throughput(settings, Gate("accuracy", 0.99))["effective_throughput"]
     assert out.reason == "no setting meets the target quality 0.99: the best is 0.95"
 
 
@@ -138,7 +140,8 @@ def test_the_front_of_quality_and_throughput_per_watt() -> None:
             "blind": setting(None, 1.0),
             "unmetered": setting(0.99, None),
             "failed": Setting(None, None, None),
-        }
+        },
+        "accuracy",
     )
     values = {name.rpartition(".")[2]: item.value for name, item in found.items()}
     assert values == {
@@ -155,3 +158,17 @@ def test_the_front_of_quality_and_throughput_per_watt() -> None:
     assert (best.unit, best.interval.low, best.interval.high) == ("inference/J", 0.25, 1.0)
     assert best.energy is not None
     assert best.energy.uncertainty == Uncertainty(0.25, 1.0, 0.95)
+
+
+def test_of_a_perplexity_less_is_better() -> None:
+    """It meets a target from below, a lower one beats a higher one, and the least is the best."""
+    settings = {"int4": setting(9.0, 1.0), "int8": setting(7.9, 2.0), "fp16": setting(7.8, 4.0)}
+    gate = Gate("perplexity", 8.0)
+    assert set(iso_accuracy(settings, gate)) == {"iso_accuracy.energy.int8"}
+    unmet = iso_accuracy(settings, Gate("perplexity", 7.0))["iso_accuracy.energy"]
+    assert unmet.reason == "no setting meets the target quality 7: the best is 7.8"
+    front = accuracy_front({**settings, "slow": setting(7.9, 8.0)}, "perplexity")
+    assert front["accuracy_front.slow"].reason == "dominated by int8, fp16"
+    assert {name for name, one in front.items() if one.value is not None} == {
+        f"accuracy_front.{name}" for name in settings
+    }

@@ -98,3 +98,34 @@ def test_reasons_of_communication(make_trace: MakeTrace) -> None:
     assert found["communication.share"].reason == "no request was in flight in the window"
     found = measure(make_trace(requests=[REQUEST], phases=[phase("kernel", 1, 2)]), None)
     assert not [name for name in found if name.startswith("communication")]
+
+
+def test_what_nothing_hides_is_exposed(make_trace: MakeTrace, values: Values) -> None:
+    """Two seconds of ten on one device, none on the other; what lies outside of steps is not."""
+    step = {**REQUEST, "done": 8}
+    phases = [
+        phase("forward", 0, 4, "0"),
+        phase("communication", 3, 6, "0"),
+        phase("forward", 0, 4, "1"),
+        phase("communication", 1, 3, "1"),
+        phase("communication", 9, 10, "1"),
+    ]
+    found = values(make_trace(requests=[step], phases=phases))
+    assert found["communication.exposed"] == pytest.approx((2 + 0) / 2 / 8)
+
+
+def test_payload_is_told_by_step_and_waits_by_device(make_trace: MakeTrace, values: Values) -> None:
+    """Bytes of all operations over steps; seconds of all devices over devices and time."""
+    steps = [{**REQUEST, "done": 4}, {**REQUEST, "id": "b", "sent": 4, "done": 8}]
+    told = [
+        {**counter("communication.bytes", 60, "all_reduce"), "unit": "byte"},
+        {**counter("communication.bytes", 20, "send"), "unit": "byte"},
+        {**counter("communication.wait", 1, "rank:0"), "unit": "s"},
+        {**counter("communication.wait", 3, "rank:1"), "unit": "s"},
+    ]
+    found = values(make_trace(requests=steps, counters=told))
+    assert found["communication.volume"] == 40
+    assert found["communication.wait"] == pytest.approx(2 / 8)
+    none = measure(make_trace(counters=told), None)
+    assert none["communication.volume"].reason == "no step was done in the window"
+    assert none["communication.wait"].reason == "no request was in flight in the window"

@@ -56,10 +56,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.load.host import HostEngine
 from accelbench.harness.load.in_process import drive
 from accelbench.harness.schema.protocols import Readiness
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.recorder import WallClock
 from accelbench.harness.schema.scenario import TrainToTarget
+from accelbench.harness.schema.training import Step
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,12 @@ class RealTime:
         return nullcontext(Session(self, task))
 
 
-class Session:
+class Session(HostEngine):
     precision = "fp32"
 
     def __init__(self, options, task):
         self.options, self.builder, self.clock, self.done = options, task.builder, WallClock(), 0
+        super().__init__(self.clock.now_ns)
 
     def facts(self):
         return {"weights": "none"}
@@ -121,21 +125,25 @@ class Session:
     def train(self, batch_size, seed):
         return Training()
 
+    def kept_for_backward(self, step):
+        return None
+
 
 class Training:
     def batches(self, epoch):
         return [1]
 
-    def step(self, batch):
-        return 1
+    def step(self, batch, mark):
+        return Step(1, 0.5)
 
     def evaluate(self):
-        from accelbench.harness.schema.protocols import Quality
-
         return [Quality("accuracy", "test", 1.0, 1)]
 
     def save(self, path):
         path.write_bytes(b"weights")
+
+    def facts(self):
+        return {}
 '''
 
 

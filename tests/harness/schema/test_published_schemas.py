@@ -13,9 +13,16 @@ from accelbench.harness.bundle.manifest import Manifest
 from accelbench.harness.schema.plain import pretty
 from accelbench.harness.schema.published import json_schema
 from accelbench.harness.schema.record import Record
+from accelbench.harness.schema.symbolic import Recordings
 from accelbench.harness.schema.trace import TraceHead
 
-PUBLISHED = {"record": Record, "trace": TraceHead, "manifest": Manifest, "campaign": Campaign}
+PUBLISHED = {
+    "record": Record,
+    "trace": TraceHead,
+    "manifest": Manifest,
+    "campaign": Campaign,
+    "opgraph": Recordings,
+}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

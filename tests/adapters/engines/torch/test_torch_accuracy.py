@@ -1,6 +1,7 @@
 """Accuracy runs with PyTorch on the CPU: the same calls, all of the test set."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -9,7 +10,7 @@ from accelbench.harness.schema.protocols import Work
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import ClosedLoop, SingleStream
-from accelbench.suites.workloads.decoder import Decoder
+from accelbench.suites.workloads.language.decoder import Decoder
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -26,7 +27,8 @@ def evaluated(task, builder, scenario, **options):
     rules = Rules("test", "-", 1, 1, "shared", 60, 0, Limits(), (), (), accuracy="all")
     with TorchAdapter(threads=1, **options).open(task(builder)) as session:
         recorder = Recorder(session.clock)
-        session.execute(Work(scenario, rules, 4, Path()), recorder)
+        with TemporaryDirectory() as artifacts:
+            session.execute(Work(scenario, rules, 4, Path(artifacts)), recorder)
     return recorder.freeze("measured").table("evals").to_pylist()
 
 

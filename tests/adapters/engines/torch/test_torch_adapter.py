@@ -20,8 +20,8 @@ from accelbench.harness.schema.scenario import (
     SingleStream,
     TrainToTarget,
 )
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.language.decoder import Decoder
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def test_asking_for_readiness_and_loading_every_workload_imports_no_engine():
     program = (
         "import sys\n"
         "from accelbench.adapters.engines.torch.adapter import TorchAdapter\n"
-        "from accelbench.suites.workloads.decoder import Decoder\n"
-        "from accelbench.suites.workloads.digits_cnn import DigitsCnn\n"
-        "from accelbench.suites.workloads.fake import FakeWorkload\n"
+        "from accelbench.suites.workloads.language.decoder import Decoder\n"
+        "from accelbench.suites.workloads.classifiers.cnn import Cnn\n"
+        "from accelbench.suites.workloads.fake import FakeClassifier\n"
         "TorchAdapter().readiness(); TorchAdapter(device='cuda').readiness()\n"
-        "Decoder().prompts(1, 0); DigitsCnn()\n"
+        "Decoder().prompts(1, 0); Cnn()\n"
         "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])\n"
     )
     done = subprocess.run(
@@ -87,12 +87,25 @@ def test_it_does_what_its_loops_can_do_and_says_what_they_cannot():
     training = TrainToTarget("train_to_target", "accuracy", 0.9, 32, 2)
     adapter = TorchAdapter()
     for scenario in (offline, stream, queries, training):
-        assert adapter.supports(DigitsCnn(), scenario) is None
+        assert adapter.supports(Cnn(), scenario) is None
     for scenario in (offline, stream, queries, users, schedule):
         assert adapter.supports(Decoder(), scenario) is None
     assert "trained" in adapter.supports(Decoder(), training)
     for scenario in (users, schedule):
-        assert "queue" in adapter.supports(DigitsCnn(), scenario)
+        assert "queue" in adapter.supports(Cnn(), scenario)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"accumulate": 0}, "accumulate"),
+        ({"autocast": "bf16", "dtype": "bf16"}, "weights in fp32"),
+    ],
+)
+def test_impossible_ways_to_train_are_refused(wrong, told):
+    """No micro-batch at all, and a cast of weights that are narrow already."""
+    with pytest.raises(ValueError, match=told):
+        TorchAdapter(**wrong)
 
 
 def test_no_thread_is_too_few():

@@ -5,15 +5,16 @@ import pytest
 from accelbench.harness.environment.cpu import cpu_facts
 from accelbench.harness.environment.reading import LINUX
 from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
+from accelbench.harness.schema.training import Practice
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.language.decoder import Decoder
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.torch
 
 TINY = Decoder(32, 2, 2, 1, 64, output_tokens=4, prompt_tokens=8)
-DIGITS = DigitsCnn(channels=2, hidden=4)
+DIGITS = Cnn(channels=2, hidden=4)
 CPU = torch.device("cpu")
 
 
@@ -150,21 +151,25 @@ def test_a_session_counts_weights_and_coverage(trial):
 
 
 def test_training_tells_formats_of_gradients_and_optimiser(trial):
-    """They are those of the parameters, as Adam keeps them; the input pipeline has its phases."""
+    """They are those of the parameters, as Adam keeps them; each step has its input."""
     scenario = TrainToTarget("train_to_target", "accuracy", 2.0, 256, 2)
     trace, told = trial(DIGITS, scenario, dtype="bf16")
     model = DIGITS.model(None, 0).bfloat16()
-    training = DIGITS.training(model, 256, 0)
-    training.step(training.batches(0)[0])
-    states = training._optimiser.state.values()
+    training = DIGITS.training(model, 256, 0, Practice())
+    training.step(next(iter(training.batches(0))), lambda _: None)
+    states = training.optimiser.state.values()
     kept = {str(state["exp_avg"].dtype) for state in states}
     assert kept == {f"torch.{told['precision_map']['optimizer_state']}"}
     gradients = {str(parameter.grad.dtype) for parameter in model.parameters()}
     assert gradients == {f"torch.{told['precision_map']['gradients']}"}
-    assert counters(trace)["parameters"] == told["parameters"]
+    found = counters(trace)
+    assert found["parameters"] == told["parameters"]
+    assert found["gradients"] == found["weights"] == 2 * told["parameters"]
+    assert found["optimizer_state"] >= 2 * found["weights"]
     inputs = [row for row in trace.table("phases").to_pylist() if row["kind"] == "input"]
-    assert len(inputs) == 2
-    assert told["training"]["memory"]["activation_checkpointing"] == "none"
+    assert len(inputs) == trace.num_rows("requests") == 12
+    assert told["training"]["optimizer"].startswith("Adam")
+    assert told["training"]["bytes"]["gradients"] == found["gradients"]
 
 
 def test_what_a_later_trial_did_is_what_is_told(task, run):

@@ -3,18 +3,15 @@
 import gc
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from accelbench.adapters.engines.torch.adapter import TorchAdapter
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.in_process import WEIGHTS_FILE
+from accelbench.harness.load.training import WEIGHTS_FILE
 from accelbench.harness.schema.arrivals import Constant
-from accelbench.harness.schema.counters import COUNTERS
 from accelbench.harness.schema.plain import file_digest
-from accelbench.harness.schema.recorder import Recorder, WallClock
 from accelbench.harness.schema.scenario import (
     ClosedLoop,
     MultiStream,
@@ -23,9 +20,10 @@ from accelbench.harness.schema.scenario import (
     SingleStream,
     TrainToTarget,
 )
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
-from accelbench.suites.workloads.fake import FakeWorkload
+from accelbench.harness.schema.training import Practice
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.fake import FakeClassifier
+from accelbench.suites.workloads.language.decoder import Decoder
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -50,11 +48,11 @@ def one_thread():
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Weights of a network that has seen the digits twice."""
-    workload = DigitsCnn()
-    training = workload.training(workload.model(None, 0), 64, 0)
+    workload = Cnn()
+    training = workload.training(workload.model(None, 0), 64, 0, Practice())
     for epoch in range(2):
         for batch in training.batches(epoch):
-            training.step(batch)
+            training.step(batch, lambda _: None)
     path = tmp_path_factory.mktemp("weights") / WEIGHTS_FILE
     training.save(path)
     return path
@@ -62,9 +60,9 @@ def weights(tmp_path_factory):
 
 def accuracy(weights, count=None):
     """Share of the first `count` test digits that the saved network gets right, by hand."""
-    samples = DigitsCnn().samples()
+    samples = Cnn().samples()
     with torch.no_grad():
-        scores = DigitsCnn().model(weights, 0).eval()(torch.from_numpy(samples.images[:count]))
+        scores = Cnn().model(weights, 0).eval()(torch.from_numpy(samples.inputs[:count]))
     return float(np.mean(scores.argmax(1).numpy() == samples.labels[:count]))
 
 
@@ -73,12 +71,17 @@ def rows(trace, name):
     return trace.table(name).to_pylist()
 
 
+def on_test_split(trace):
+    """The evaluations on the test split."""
+    return [row for row in rows(trace, "evals") if row["split"] == "test"]
+
+
 def test_training_meets_its_target_and_leaves_weights_of_that_quality(task, run, tmp_path):
     """0.96 on the test split in a few epochs; the saved weights have the accuracy reported last."""
     scenario = TrainToTarget("train_to_target", "accuracy", 0.96, 32, 30)
-    with TorchAdapter().open(task(DigitsCnn())) as session:
+    with TorchAdapter().open(task(Cnn())) as session:
         trace = run(session, scenario)
-    evaluations = rows(trace, "evals")
+    evaluations = on_test_split(trace)
     assert [e["value"] >= 0.96 for e in evaluations] == [False] * (len(evaluations) - 1) + [True]
     assert {(e["metric"], e["split"], e["n"]) for e in evaluations} == {("accuracy", "test", 360)}
     assert trace.table("requests").num_rows == 45 * len(evaluations)
@@ -89,9 +92,9 @@ def test_training_meets_its_target_and_leaves_weights_of_that_quality(task, run,
 def test_the_seed_of_a_trial_decides_its_training(task, run):
     """The same seed learns the same, another seed otherwise."""
     scenario = TrainToTarget("train_to_target", "accuracy", 1.0, 64, 2)
-    with TorchAdapter().open(task(DigitsCnn())) as session:
+    with TorchAdapter().open(task(Cnn())) as session:
         found = [
-            [e["value"] for e in rows(run(session, scenario, seed=s), "evals")] for s in (1, 1, 2)
+            [e["value"] for e in on_test_split(run(session, scenario, seed=s))] for s in (1, 1, 2)
         ]
     assert found[0] == found[1] != found[2]
 
@@ -109,7 +112,7 @@ def test_trained_weights_carry_the_accuracy_of_what_was_answered(
     task, run, weights, scenario, answered
 ):
     """Each answered sample counts once, and the figure is that of a plain forward pass."""
-    with TorchAdapter().open(task(DigitsCnn(), weights)) as session:
+    with TorchAdapter().open(task(Cnn(), weights)) as session:
         trace = run(session, scenario)
         facts = session.facts()
     (found,) = rows(trace, "evals")
@@ -121,7 +124,7 @@ def test_trained_weights_carry_the_accuracy_of_what_was_answered(
 
 def test_random_weights_never_carry_an_accuracy(task, run):
     """A network that was not trained is timed, not judged, and the facts say so."""
-    with TorchAdapter().open(task(DigitsCnn())) as session:
+    with TorchAdapter().open(task(Cnn())) as session:
         trace = run(session, Offline("offline", 64, 512))
         assert session.facts()["weights"] == "random"
     assert rows(trace, "evals") == []
@@ -130,7 +133,7 @@ def test_random_weights_never_carry_an_accuracy(task, run):
 
 def test_bfloat16_is_scored_like_any_precision(task, run, weights):
     """Answers that numpy cannot hold are widened first; the precision is in the trace."""
-    with TorchAdapter(dtype="bf16").open(task(DigitsCnn(), weights)) as session:
+    with TorchAdapter(dtype="bf16").open(task(Cnn(), weights)) as session:
         trace = run(session, Offline("offline", 360, 360))
     assert rows(trace, "evals")[0]["value"] == pytest.approx(accuracy(weights), abs=0.02)
     assert trace.head.precision == "bf16"
@@ -138,9 +141,9 @@ def test_bfloat16_is_scored_like_any_precision(task, run, weights):
 
 def test_inference_states_its_flops_bytes_and_memory(task, run):
     """The window's demand is that of the operator graph, element size included."""
-    with TorchAdapter().open(task(DigitsCnn())) as session:
+    with TorchAdapter().open(task(Cnn())) as session:
         trace = run(session, Offline("offline", 32, 128))
-    graph = DigitsCnn().lower("forward", 32, 1, 0)
+    graph = Cnn().lower("forward", 32, 1, 0)
     (steady,) = [phase for phase in rows(trace, "phases") if phase["kind"] == "steady"]
     assert steady["flops"] == 4 * graph.flops
     assert steady["bytes"] == 4 * graph.bytes_moved(4)
@@ -333,7 +336,7 @@ def test_caches_do_not_pile_up_while_the_garbage_collector_rests(task):
 
 def test_facts_name_framework_precision_and_data(task):
     """What a reader needs to doubt or repeat the figures."""
-    with TorchAdapter().open(task(DigitsCnn())) as session:
+    with TorchAdapter().open(task(Cnn())) as session:
         facts = session.facts()
     assert facts["framework"] == f"torch {torch.__version__}"
     assert facts["compile_path"] == "eager"
@@ -348,7 +351,7 @@ def test_threads_are_as_before_when_the_session_ends(task):
     with TorchAdapter(threads=before + 1).open(task(TINY)) as session:
         assert session.facts()["threads"] == torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
-    with pytest.raises(TrialError), TorchAdapter(threads=before + 1).open(task(FakeWorkload())):
+    with pytest.raises(TrialError), TorchAdapter(threads=before + 1).open(task(FakeClassifier())):
         pass
     assert torch.get_num_threads() == before
 
@@ -357,7 +360,7 @@ def test_a_workload_without_a_pytorch_model_is_refused(task):
     """The fake workload is none of PyTorch's."""
     with (
         pytest.raises(TrialError, match="no PyTorch model"),
-        TorchAdapter().open(task(FakeWorkload())),
+        TorchAdapter().open(task(FakeClassifier())),
     ):
         pass
 
@@ -376,24 +379,8 @@ def test_a_gpu_that_is_not_there_is_told(task):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 def test_a_gpu_gives_the_same_accuracy_and_its_own_peak_of_memory(task, run, weights):
     """The same code serves the GPU."""
-    with TorchAdapter(device="cuda").open(task(DigitsCnn(), weights)) as session:
+    with TorchAdapter(device="cuda").open(task(Cnn(), weights)) as session:
         trace = run(session, Offline("offline", 360, 360))
     assert rows(trace, "evals")[0]["value"] == pytest.approx(accuracy(weights), abs=0.01)
     told = {c["name"] for c in rows(trace, "counters")}
     assert {"device_memory_peak", "device_memory.reserved", "device_memory.allocated"} <= told
-
-
-def test_the_memory_of_a_device_is_what_its_allocator_tells(monkeypatch):
-    """What it holds, and what tensors occupy."""
-    from accelbench.adapters.engines.torch.session import TorchSession
-
-    stats = {"reserved_bytes.all.current": 300, "allocated_bytes.all.current": 200}
-    monkeypatch.setattr(torch.cuda, "memory_stats", lambda _device: stats)
-    recorder = Recorder(WallClock())
-    session = SimpleNamespace(_device=torch.device("cuda"))
-    TorchSession._tell_memory(session, recorder)
-    recorder.window(0, 1)
-    counters = recorder.freeze("measured").table("counters").to_pylist()
-    told = {row["name"]: row["value"] for row in counters if row["scope"] == "device"}
-    assert told == {"device_memory.reserved": 300, "device_memory.allocated": 200}
-    assert all(COUNTERS[row["name"]][0] == row["unit"] for row in counters)

@@ -13,8 +13,9 @@ from accelbench.adapters.engines.vllm.loop import Ended
 from accelbench.adapters.engines.vllm.offline import VllmAdapter
 from accelbench.adapters.engines.vllm.options import EngineOptions
 from accelbench.harness.schema.scenario import Offline, TrainToTarget
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.language.decoder import Decoder
+from accelbench.suites.workloads.requests.served import Served
 
 
 def _output(tokens, finished=False, metrics=None):
@@ -140,8 +141,9 @@ def test_it_generates_and_does_nothing_else():
     adapter = VllmAdapter()
     offline = Offline(kind="offline", samples=2, batch_size=1)
     assert adapter.supports(Decoder(), offline) is None
-    assert "classif" in adapter.supports(DigitsCnn(), offline)
+    assert "generates tokens" in adapter.supports(Cnn(), offline)
     training = TrainToTarget(
         kind="train_to_target", metric="accuracy", target=0.9, batch_size=1, max_epochs=1
     )
     assert "train" in adapter.supports(Decoder(), training)
+    assert "files" in adapter.supports(Served("m"), offline)

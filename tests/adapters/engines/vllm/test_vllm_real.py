@@ -16,7 +16,7 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.metrics.catalogue import measure
 from accelbench.harness.schema.arrivals import Poisson
 from accelbench.harness.schema.scenario import ClosedLoop, Offline, OpenLoop
-from accelbench.suites.workloads.decoder import Decoder
+from accelbench.suites.workloads.language.decoder import Decoder
 
 if find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)

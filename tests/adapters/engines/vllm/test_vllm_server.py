@@ -12,8 +12,9 @@ from accelbench.adapters.engines.vllm.server import VllmServerAdapter, command
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load.http.calibration import Calibration
 from accelbench.harness.schema.scenario import ClosedLoop, TrainToTarget
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.digits_cnn import DigitsCnn
+from accelbench.suites.workloads.classifiers.cnn import Cnn
+from accelbench.suites.workloads.language.decoder import Decoder
+from accelbench.suites.workloads.requests.served import Served
 
 STAND_IN = """
     import json, sys
@@ -152,11 +153,12 @@ def test_it_serves_what_generates():
     """Other workloads and training are refused in words."""
     adapter = VllmServerAdapter()
     assert adapter.supports(Decoder(), _closed(1)) is None
-    assert "classif" in adapter.supports(DigitsCnn(), _closed(1))
+    assert "generates tokens" in adapter.supports(Cnn(), _closed(1))
     training = TrainToTarget(
         kind="train_to_target", metric="accuracy", target=0.9, batch_size=1, max_epochs=1
     )
     assert "train" in adapter.supports(Decoder(), training)
+    assert "files" in adapter.supports(Served("m"), _closed(1))
 
 
 @pytest.mark.torch

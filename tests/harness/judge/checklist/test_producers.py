@@ -166,13 +166,13 @@ def told(tmp_path_factory):
     pytest.importorskip("sklearn")
     from accelbench.adapters.engines.torch.adapter import TorchAdapter
     from accelbench.adapters.simulators.roofline import RooflineAdapter
-    from accelbench.suites.workloads.decoder import Decoder
-    from accelbench.suites.workloads.digits_cnn import DigitsCnn
-    from accelbench.suites.workloads.mix import RequestClass
+    from accelbench.suites.workloads.classifiers.cnn import Cnn
+    from accelbench.suites.workloads.language.decoder import Decoder
+    from accelbench.suites.workloads.requests.mix import RequestClass
 
     folder = tmp_path_factory.mktemp("told")
     tiny = Decoder(32, 1, 2, 1, 64, output_tokens=3, prompt_tokens=8)
-    digits = DigitsCnn(channels=2, hidden=4)
+    digits = Cnn(channels=2, hidden=4)
     stream = SingleStream("single_stream", 2)
     mix = (RequestClass("short", 0.5, 8, 3), RequestClass("long", 0.5, 16, 3))
     return [

@@ -7,8 +7,8 @@ from accelbench.harness.judge.checklist.items import items
 from accelbench.harness.judge.checklist.producers import producers
 from accelbench.harness.judge.checklist.rules import CONCERNS, fits
 from accelbench.harness.load.http.server_facts import served_facts
-from accelbench.suites.workloads.decoder import Decoder
-from accelbench.suites.workloads.served import Served
+from accelbench.suites.workloads.language.decoder import Decoder
+from accelbench.suites.workloads.requests.served import Served
 
 PERCENTILES = [
     f"{quantity}.{p}"

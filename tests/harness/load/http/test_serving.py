@@ -22,7 +22,7 @@ from accelbench.harness.schema.scenario import (
     SingleStream,
 )
 from accelbench.harness.schema.trace import ServiceLevel
-from accelbench.suites.workloads.served import Served
+from accelbench.suites.workloads.requests.served import Served
 from tests.harness.load.http.misbehaving import misbehaving
 
 

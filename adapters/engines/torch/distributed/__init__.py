@@ -1,0 +1,1 @@
+"""PyTorch on several devices of one machine, a process each, to train one model."""

@@ -1,0 +1,36 @@
+"""What a trial under a profiler still tells: where its time went, not how long anything takes.
+
+Watching every kernel slows the host, so that times, rates, powers and energies of such a trial
+are those of the profiler too.
+"""
+
+from accelbench.harness.metrics.registry import Absent, Outcome
+
+_KEPT = (
+    "activity",
+    "area.",
+    "bytes.",
+    "coverage.flops",
+    "coverage.operators",
+    "experts.",
+    "flops.total",
+    "intensity",
+    "kv.",
+    "mapped.",
+    "memory.adam",
+    "overhead.",
+    "padding.",
+    "quality",
+    "transfer.",
+)
+_WHY = Absent("the trial ran under a profiler, which slows it; another trial tells")
+
+
+def under_profiler(name: str, outcome: Outcome) -> Outcome:
+    """The outcome of a metric that a profiler does not distort, else that it is not told.
+
+    Args:
+        name: Full name of the metric.
+        outcome: What the trace gives.
+    """
+    return outcome if name.startswith(_KEPT) else _WHY

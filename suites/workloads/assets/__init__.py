@@ -1,0 +1,1 @@
+"""Weights and data sets that registry packages carry."""

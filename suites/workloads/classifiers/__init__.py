@@ -1,0 +1,1 @@
+"""Models that answer a sample in one call."""

@@ -1,0 +1,1 @@
+"""Real data sets as they lie inside packages, and tasks made from a seed."""

@@ -1,0 +1,1 @@
+"""From a model's own code to its operator graph."""

@@ -1,0 +1,45 @@
+"""Floating-point operations of single operators, by the formulas of PyTorch's own counter."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import flop_registry
+
+from accelbench.suites.workloads.lowering import grouped
+from accelbench.suites.workloads.lowering.attention import BACKWARD
+
+_aten = torch.ops.aten
+_attention = flop_registry[_aten._scaled_dot_product_flash_attention]  # noqa: SLF001  (its key)
+
+
+def flops_of(func: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> Any:
+    """FLOPs of one call, two for a multiply-add; an integer, symbolic where shapes are.
+
+    Args:
+        func: The overload that was called.
+        args: Its operands.
+        kwargs: Likewise.
+        result: What it returned.
+    """
+    packet = func._overloadpacket  # noqa: SLF001  (the registry's key)
+    formula = _OWN.get(packet) or flop_registry.get(packet)
+    return formula(*args, **kwargs, out_val=result) if formula else 0
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_args: Any, **kwargs: Any) -> Any:
+    return _attention(query, key, value, out_val=kwargs["out_val"])
+
+
+def _attention_backward_flops(
+    _grad: Any, out: Any, query: Any, key: Any, value: Any, *_args: Any, **_kwargs: Any
+) -> Any:
+    """Of the four products for the gradients of values, weights, queries and keys."""
+    return 2 * _attention(query, key, value, out_val=out)
+
+
+_OWN: Mapping[Any, Callable[..., Any]] = {
+    _aten.scaled_dot_product_attention: _attention_flops,
+    BACKWARD: _attention_backward_flops,
+    _aten._grouped_mm: grouped.flops,  # noqa: SLF001  (its name)
+}

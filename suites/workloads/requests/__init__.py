@@ -1,0 +1,1 @@
+"""What a model is asked: prompts, their lengths and their classes."""
