@@ -9,13 +9,14 @@ the pairs; absolute times depend on the machine.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from accelbench.harness.load.host import HostEngine
 from accelbench.harness.load.in_process import Batches, infer_batches
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.recorder import Recorder, WallClock
 from accelbench.harness.statistics.intervals import mean_estimate
 
@@ -48,8 +49,9 @@ class NoTruth:
         """The indices themselves."""
         return list(indices)
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:  # noqa: ARG002  (nothing to score)
         """There is no truth."""
+        return ()
 
 
 def bare(engine: Any, inputs: Any, calls: int) -> float:

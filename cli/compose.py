@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from accelbench.cli.host import with_measured
 from accelbench.cli.suite_file import WantedCell, read_suite, wanted_cells
@@ -157,14 +157,29 @@ def _composed(
     choices = {**cell.choose, **{o.key: str(o.value) for o in asked if o.is_choice}}
     applied = {o.text for o in asked if o.is_choice}
     config = _hydra(cell.name, [f"{group}={preset}" for group, preset in choices.items()])
-    config.platform = with_measured(config.platform)
+    config.platform = with_measured(config.platform, _device(config, cell, asked))
     for key, value in cell.set.items():
         if not _set(config, key, value):
             raise ConfigError(f"the cell has no key {key!r}", where=cell.name)
     for override in asked:
         if not override.is_choice and _set(config, override.key, override.value):
             applied.add(override.text)
-    return cast("Mapping[str, Any]", OmegaConf.to_container(config, resolve=True)), applied
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except InterpolationResolutionError as error:
+        raise ConfigError(
+            str(error).splitlines()[0],
+            where=f"{cell.name}.{error.full_key}",
+            remedy=f"set {error.full_key}",
+        ) from error
+    return cast("Mapping[str, Any]", plain), applied
+
+
+def _device(config: DictConfig, cell: WantedCell, asked: Sequence[_UserOverride]) -> str:
+    """Where the engine of a cell works, as far as it can be chosen; the user's word comes last."""
+    told = config.adapter.get("device", "cpu")
+    told = cell.set.get("adapter.device", told)
+    return str(next((one.value for one in asked if one.key == "adapter.device"), told))
 
 
 def _hydra(where: str, overrides: list[str], config_name: str | None = "cell") -> DictConfig:
@@ -199,13 +214,13 @@ def _set(config: DictConfig, key: str, value: object) -> bool:
     A mapping is merged into what is there, unless it says which of several kinds it is, or nothing
     is there.
     """
-    parent = key.rpartition(".")[0]
+    parent, _, leaf = key.rpartition(".")
     try:
-        known = key.startswith("declare.") or (
-            parent != "" and key.rpartition(".")[2] in (OmegaConf.select(config, parent) or ())
-        )
+        around = OmegaConf.select(config, parent) if parent else config
+        known = key.startswith("declare.") or (leaf in (around or ()) and key not in _CONF_GROUPS)
         if known:
-            there = OmegaConf.select(config, key)
+            refers = leaf in (around or ()) and OmegaConf.is_interpolation(around, leaf)
+            there = None if refers else OmegaConf.select(config, key)
             whole = isinstance(value, Mapping) and ("kind" in value or not there)
             OmegaConf.update(
                 config,
@@ -236,7 +251,7 @@ def _parse(text: str) -> _UserOverride:
 
 
 def _keys(cells: Sequence[Cell]) -> set[str]:
-    found: set[str] = set(_CONF_GROUPS)
+    found: set[str] = {*_CONF_GROUPS, "category"}
     for cell in cells:
         for part in ("workload", "adapter", "probe", "tracker", "executor"):
             found |= {f"{part}.{key}" for key in getattr(cell, part).options}

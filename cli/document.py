@@ -10,8 +10,13 @@ from accelbench.harness.schema.measurement import Measurement
 
 def print_document(kind: str, content: Mapping[str, Any]) -> None:
     """Prints `{"schema": "accelbench.<kind>/1", ...}` and nothing else; numbers are finite."""
+    sys.stdout.write(document_text(kind, content))
+
+
+def document_text(kind: str, content: Mapping[str, Any]) -> str:
+    """The same as text, with a line's end."""
     document = {"schema": f"accelbench.{kind}/1", **content}
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def measurement_document(measurement: Measurement) -> dict[str, Any]:

@@ -22,27 +22,38 @@ from accelbench.harness.schema.platform import Platform
 SUITE = "peaks"
 
 
-def sheet_path() -> Path:
-    """Where the user's sheet of this machine lies, whether it is there or not."""
+def sheet_path(family: str = "cpu") -> Path:
+    """Where the user's sheet of this machine lies, whether it is there or not.
+
+    Args:
+        family: That of the device whose figures it holds: "cpu" or "gpu".
+    """
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "accelbench" / "platform" / f"{HOST}.yaml"
+    name = HOST if family == "cpu" else f"{HOST}_{family}"
+    return Path(base) / "accelbench" / "platform" / f"{name}.yaml"
 
 
-def with_measured(platform: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_measured(platform: Mapping[str, Any], device: str = "cpu") -> Mapping[str, Any]:
     """A platform preset, replaced by what was measured if it is that of this machine.
 
     Args:
         platform: A preset as plain data.
+        device: Where the work is done: "cpu", or "cuda" for a GPU, which has a sheet of its own.
     """
-    path = sheet_path()
-    if platform.get("name") != HOST or not path.is_file():
+    if platform.get("name") != HOST:
         return platform
+    path = sheet_path("cpu" if device == "cpu" else "gpu")
+    how = f"accelbench run {SUITE}" + ("" if device == "cpu" else f" adapter.device={device}")
+    if not path.is_file():
+        return _unused(platform, f"not measured: {how}")
     try:
         sheet = decode(Platform, json.loads(path.read_bytes()), str(path))
     except (AccelbenchError, OSError, ValueError):
-        return _unused(platform, "cannot be read")
+        return _unused(platform, f"not measured: the sheet in {path.name} cannot be read; {how}")
     if machine_note(_facts()) not in sheet.notes:
-        return _unused(platform, "is of another machine")
+        return _unused(
+            platform, f"not measured: the sheet in {path.name} is of another machine; {how}"
+        )
     told = encode(sheet)
     assert isinstance(told, Mapping)
     return told
@@ -57,9 +68,10 @@ def keep_measured(bundle: Path) -> Path | None:
     Raises:
         StorageError: It cannot be written.
     """
-    source, path = bundle / HOST_FILE, sheet_path()
+    source = bundle / HOST_FILE
     if not source.is_file():
         return None
+    path = sheet_path(json.loads(source.read_bytes())["family"])
     beside = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +85,7 @@ def keep_measured(bundle: Path) -> Path | None:
 
 
 def _unused(platform: Mapping[str, Any], why: str) -> Mapping[str, Any]:
-    told = f"not measured: the sheet in {HOST}.yaml {why}; accelbench run {SUITE}"
-    return {**platform, "sources": [told]}
+    return {**platform, "sources": [why]}
 
 
 def _facts() -> Mapping[str, Any]:

@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     _campaigns(verbs)
     _bundles(verbs)
+    _figures(verbs)
     _plan_and_compare(verbs)
     return parser
 
@@ -147,8 +148,8 @@ def _bundles(verbs: _Verbs) -> None:
     show.add_argument("bundle", metavar="BUNDLE|WORKLOAD", help="folder, or name of a preset")
     asked = show.add_argument_group("of a workload")
     asked.add_argument("--batch", type=int, default=1, metavar="B", help="samples or sequences")
-    asked.add_argument("--tokens", type=int, default=512, metavar="N", help="new tokens a sequence")
-    asked.add_argument("--context", type=int, default=0, metavar="N", help="tokens before these")
+    asked.add_argument("--tokens", type=int, metavar="N", help="new tokens a sequence (512)")
+    asked.add_argument("--context", type=int, metavar="N", help="tokens before these (0)")
     asked.add_argument("--precision", default="bf16", metavar="P", help="of all elements (bf16)")
     asked.add_argument(
         "--platform", default="fig3_reference", metavar="NAME", help="whose roofline it is held to"
@@ -164,6 +165,35 @@ def _bundles(verbs: _Verbs) -> None:
     report = _verb(verbs, "report", "report", "a page with figures and tables")
     report.add_argument("bundles", metavar="BUNDLE", nargs="+", help="folder of a bundle")
     report.add_argument("--out", metavar="DIR", required=True, help="folder of the page")
+
+
+def _figures(verbs: _Verbs) -> None:
+    """What draws figures of the survey from operator graphs."""
+    told = "figures of the survey from operator graphs; nothing is run"
+    draw = verbs.add_parser("draw", help=told, description=told.capitalize() + ".")
+    figures = draw.add_subparsers(metavar="FIGURE", required=True)
+    roofline = _verb(figures, "roofline", "draw", "where workloads fall under a roofline")
+    roofline.add_argument(
+        "workloads", metavar="WORKLOAD[:PHASE]", nargs="*", help="presets; the survey's if none"
+    )
+    roofline.add_argument("--tokens", type=int, metavar="N", help="new tokens a sequence (512)")
+    roofline.add_argument("--context", type=int, metavar="N", help="tokens before these (0)")
+    operators = _verb(figures, "operators", "draw", "time by kind of operator over the length")
+    operators.add_argument("workload", metavar="WORKLOAD", help="a preset that takes tokens")
+    operators.add_argument(
+        "--lengths",
+        metavar="N,N,...",
+        help="tokens of the prompt, or of the context of a decode step (128 to 32768; 32 to 512"
+        " of what answers in one pass)",
+    )
+    operators.add_argument("--phase", metavar="P", help="prefill, decode or forward (all it has)")
+    for name, figure in (("roofline", roofline), ("operators", operators)):
+        add = figure.add_argument
+        add("--batch", type=int, metavar="B", help="samples or sequences (1)")
+        add("--precision", metavar="P", help="of all elements (bf16; the survey's its own)")
+        add("--platform", default="fig3_reference", metavar="NAME", help="whose roofline it is")
+        add("--out", required=True, metavar="FILE", help="ends in .html, .svg, .png, .pdf or .json")
+        figure.set_defaults(figure=name)
 
 
 def _plan_and_compare(verbs: _Verbs) -> None:

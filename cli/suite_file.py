@@ -42,11 +42,13 @@ class Suite:
         summary: One line for a reader.
         cells: The entries by name.
         choose: Choices for all cells; a cell's own come first.
+        set: Values for all cells; a cell's own come first.
     """
 
     summary: str
     cells: Mapping[str, CellEntry]
     choose: Mapping[str, str] = field(default_factory=dict)
+    set: Mapping[str, Plain] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def wanted_cells(suite: Suite) -> Iterator[WantedCell]:
             yield WantedCell(
                 name="-".join([name, *(_label(key, value) for key, value in swept.items())]),
                 choose={**suite.choose, **entry.choose, **groups},
-                set={**entry.set, **keys},
+                set={**suite.set, **entry.set, **keys},
                 weights_from=entry.weights_from,
                 only_with=entry.only_with,
                 beside=entry.beside,

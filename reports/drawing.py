@@ -8,8 +8,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
+from accelbench.harness.errors import MissingPart
 from accelbench.harness.foreign import foreign
 from accelbench.harness.schema.measurement import Measurement
 from accelbench.harness.units import human
@@ -45,6 +47,7 @@ ENERGY = {
 
 ENERGY_NAMES = {key: f"{ENERGY_MARK[key]} ({ENERGY_TOLD[key]})" for key in ENERGY_MARK}
 
+_EXTRA = ("altair", "jinja2", "vl_convert", "pandas")
 _ROW = 44
 _SHORT = 12
 _LOG_FROM = 20.0
@@ -98,6 +101,22 @@ class Drawing:
     caption: str
     chart: Any = None
     lacks: str = ""
+
+
+def demand_extra(what: str) -> None:
+    """Sees that all that draws and writes pages is installed.
+
+    Args:
+        what: What needs it.
+
+    Raises:
+        MissingPart: The extra `report` is not installed.
+    """
+    missing = [module for module in _EXTRA if find_spec(module) is None]
+    if missing:
+        raise MissingPart(
+            f"{what} needs {', '.join(missing)}", remedy='pip install "accelbench[report]"'
+        )
 
 
 def rendered(chart: Any, name: str) -> dict[str, bytes]:

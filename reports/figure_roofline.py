@@ -69,26 +69,51 @@ def _chart(drawn: Sequence[Shown], roofs: Mapping[str, Roof]) -> Any:
     ridges = [roof.peak / roof.bandwidth for roof in unique]
     xs = [point["intensity"] for point in points] + ridges
     low, high = min(xs) / _AROUND, max(xs) * _AROUND
-    corners = [
-        {"roof": roof.told, "intensity": x, "flops": roof.allows(x)}
-        for roof in unique
-        for x in sorted({low, roof.peak / roof.bandwidth, high})
-    ]
+    corners = corners_of(unique, low, high)
     x_axis = axis_of([low, high], "operational intensity (FLOP/byte)")
     y_axis = axis_of([row["flops"] for row in (*corners, *points)], "FLOP/s")
     x, y = alt.X("intensity:Q", **x_axis), alt.Y("flops:Q", **y_axis)
-    dashes = [DASHES[place % len(DASHES)] for place in range(len(unique))]
-    dash = alt.Scale(domain=[roof.told for roof in unique], range=dashes)
-    lines = (
-        alt.Chart(alt.Data(values=corners))
-        .mark_line(strokeWidth=1.8, color=GREY)
-        .encode(x=x, y=y, strokeDash=alt.StrokeDash("roof:N", scale=dash).legend(columns=1))
-    )
+    lines = roof_lines(corners, x, y)
     styles = class_styles(EVIDENCE, {one.cell.evidence: one.cell.evidence for one in drawn})
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
     marks = base.mark_point(filled=True, size=100, opacity=1).encode(**styles)
     labels = base.mark_text(align="left", dx=9, dy=9, fontSize=11).encode(text="label:N")
     return alt.layer(lines, marks, labels).properties(width=WIDTH, height=320)
+
+
+def corners_of(roofs: Sequence[Roof], low: float, high: float) -> list[dict[str, Any]]:
+    """The points that the lines of roofs lead through.
+
+    Args:
+        roofs: Each once.
+        low: Intensity at which they begin, FLOP/byte.
+        high: Where they end.
+    """
+    return [
+        {"roof": roof.told, "intensity": x, "flops": roof.allows(x)}
+        for roof in roofs
+        for x in sorted({low, roof.peak / roof.bandwidth, high})
+    ]
+
+
+def roof_lines(corners: Sequence[Mapping[str, Any]], x: Any, y: Any) -> Any:
+    """The lines of roofs, each dashed in its own way and named in a legend.
+
+    Args:
+        corners: From `corners_of`.
+        x: The channel of intensities.
+        y: The channel of FLOP/s.
+    """
+    import altair as alt  # noqa: PLC0415  (an extra)
+
+    names = list(dict.fromkeys(row["roof"] for row in corners))
+    dashes = [DASHES[place % len(DASHES)] for place in range(len(names))]
+    dash = alt.Scale(domain=names, range=dashes)
+    return (
+        alt.Chart(alt.Data(values=corners))
+        .mark_line(strokeWidth=1.8, color=GREY)
+        .encode(x=x, y=y, strokeDash=alt.StrokeDash("roof:N", scale=dash).legend(columns=1))
+    )
 
 
 def _roof(one: Shown) -> Roof | None:

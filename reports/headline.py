@@ -18,6 +18,7 @@ _BY_SCENARIO: Mapping[str, Sequence[str]] = {
     "open_loop": ("load.offered", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
     "sustainable": ("sustainable.load", "tp.requests", "e2e.response.p50", "e2e.response.p99"),
 }
+_KERNEL = ("tp.samples", "flops.achieved", "bandwidth.achieved")
 _OF_CLASSES = (".ttft.response.p99", ".tpot.mean", ".tp.system")
 """What is shown of each class of a mix."""
 _TOKENS = ("ttft.response.p50", "ttft.response.p99", "tpot.p50", "itl.gap.p99")
@@ -41,7 +42,7 @@ def headline(cell: CellSummary) -> dict[str, Measurement]:
     A mix has three more for each of its classes, and what a change of class costs where that shows.
     Those without a value are left out, but for the first: its absence is the news.
     """
-    names = (_GENERATING if generates(cell) else _BY_SCENARIO).get(cell.scenario, ())
+    names = _names(cell)
     found = {
         name: cell.measurements[name]
         for pattern in names
@@ -58,6 +59,12 @@ def headline(cell: CellSummary) -> dict[str, Measurement]:
         for name, measurement in found.items()
         if measurement.value is not None or name == first
     }
+
+
+def _names(cell: CellSummary) -> Sequence[str]:
+    if cell.family == "kernel" and cell.scenario == "offline":
+        return _KERNEL
+    return (_GENERATING if generates(cell) else _BY_SCENARIO).get(cell.scenario, ())
 
 
 def generates(cell: CellSummary) -> bool:

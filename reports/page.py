@@ -5,19 +5,18 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from accelbench.harness.bundle.storage import storing, write_file
 from accelbench.harness.bundle.summary import Bundle, CellSummary
-from accelbench.harness.errors import MissingPart, OutputRefused
+from accelbench.harness.errors import OutputRefused
 from accelbench.harness.foreign import foreign
 from accelbench.harness.metrics.catalogue import catalogue
 from accelbench.harness.metrics.registry import Definition
 from accelbench.harness.schema.measurement import EnergyNote
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.record import Status
-from accelbench.reports.drawing import inlined, rendered
+from accelbench.reports.drawing import demand_extra, inlined, rendered
 from accelbench.reports.figures import FIGURES, drawing
 from accelbench.reports.gates import rejected, rules_once
 from accelbench.reports.headline import headline
@@ -36,7 +35,6 @@ from accelbench.reports.wording import (
     what,
 )
 
-_EXTRA = ("altair", "jinja2", "vl_convert", "pandas")
 _FIGURE_ENDINGS = ("svg", "png", "pdf")
 _TABLE_ENDINGS = ("csv", "md", "tex")
 
@@ -76,7 +74,7 @@ def write_report(bundles: Sequence[Bundle], out: Path) -> Path:
         OutputRefused: The folder cannot be made or written.
         StorageError: The disk refused.
     """
-    _demand_extra()
+    demand_extra("a report")
     _make(out)
     shown = shown_cells(bundles)
     for table in tables(shown):
@@ -86,14 +84,6 @@ def write_report(bundles: Sequence[Bundle], out: Path) -> Path:
     page = out / "index.html"
     write_file(page, _page(bundles, shown, figures).encode())
     return page
-
-
-def _demand_extra() -> None:
-    missing = [module for module in _EXTRA if find_spec(module) is None]
-    if missing:
-        raise MissingPart(
-            f"a report needs {', '.join(missing)}", remedy='pip install "accelbench[report]"'
-        )
 
 
 def _make(out: Path) -> None:

@@ -211,9 +211,6 @@ class FakeEngine(HostEngine):
             raise TrialError(f"scenario {scenario.kind!r} does not train")
         return FakeTraining(self, self._options, scenario)
 
-    def kept_for_backward(self, step: Callable[[Mark], object]) -> None:
-        """Nothing is known: there is no model."""
-
     def begin(self) -> None:
         """Begins the next request, batch or step, or breaks down at it."""
         self._number += 1

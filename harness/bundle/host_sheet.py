@@ -2,7 +2,7 @@
 
 A measured peak is the best that a kernel reached. It is no datasheet peak: those are printed by
 vendors, and what is reached lies below them. A sheet holds one kind or the other, and every figure
-says which it is.
+says which it is. A sheet is of one device: the processor with its main memory, or a GPU with its own.
 """
 
 import json
@@ -25,6 +25,7 @@ HOST_FILE = f"{DERIVED}/{HOST}.yaml"
 """The sheet in a bundle, in the form of a preset."""
 
 BUILDER = "kernels"
+CPU = "cpu"
 _PRODUCTS = ("gemm", "gemm_int8")
 
 
@@ -54,9 +55,22 @@ class _Reached:
         return tuple(shape)
 
     @property
+    def device(self) -> str:
+        """What it ran on: "cpu", or the model of a GPU."""
+        return str(self.engine.get("device"))
+
+    @property
     def precision(self) -> str:
-        """Precision of its arithmetic."""
-        return str(self.engine["arithmetic"])
+        """Precision of its arithmetic; products in fp32 that may round to TF32 are in "tf32"."""
+        told = str(self.engine["arithmetic"])
+        return "tf32" if told == "fp32" and self.device != CPU and self._rounds() else told
+
+    def _rounds(self) -> bool:
+        """Whether a GPU may take TF32 where it is given fp32."""
+        if self.operator == "convolution":
+            runtime: Any = self.engine.get("runtime", {})
+            return bool(runtime.get("convolutions_in_tf32", True))
+        return self.engine.get("float32_matmul_precision") != "highest"
 
     @property
     def threads(self) -> int:
@@ -77,35 +91,67 @@ def host_sheet(bundle: Bundle) -> Platform | None:
         bundle: A bundle of any suite.
 
     Returns:
-        None where no product of matrices or no triad on the processor is valid.
+        That of the processor, or else of a GPU; None where no product of matrices or no triad on
+        it is valid.
 
     Raises:
         BundleError: The bundle does not tell its machine.
     """
     reached = list(_reached(bundle))
+    devices = sorted({one.device for one in reached}, key=lambda name: (name != CPU, name))
+    sheets = (_sheet(bundle, [one for one in reached if one.device == name]) for name in devices)
+    return next((sheet for sheet in sheets if sheet), None)
+
+
+def _sheet(bundle: Bundle, reached: list[_Reached]) -> Platform | None:
+    """The sheet of the device that all of these ran on."""
     peaks = _peaks(bundle, [one for one in reached if one.operator in _PRODUCTS])
     bandwidth = _bandwidth(bundle, [one for one in reached if one.operator == "triad"])
     if not peaks or bandwidth is None:
         return None
-    facts = _facts(bundle)
-    capacity = facts.get("memory.total_bytes")
-    memory = Figure(float(capacity), "MemTotal of the kernel", "measured") if capacity else None
-    campaign = bundle.campaign
+    facts, campaign, device = _facts(bundle), bundle.campaign, reached[0].device
+    processor = device == CPU
+    model = facts.get("cpu.model") if processor else device
     return Platform(
         name=HOST,
-        summary=f"{facts.get('cpu.model')}: peaks as measured on it, no datasheet's",
-        family="cpu",
+        summary=f"{model}: peaks as measured on it, no datasheet's",
+        family="cpu" if processor else "gpu",
         peak=peaks,
-        memory=(MemoryLevel("main memory", bandwidth, memory),),
+        memory=(_memory(reached[0], facts, bandwidth),),
         power=None,
         power_scope=None,
         notes=(
             machine_note(facts),
+            *(() if processor else _gpu_notes(reached)),
             "each peak is the best that a kernel reached: a better kernel may exceed it",
             *_notes(reached),
         ),
-        sources=(f"measured: accelbench run {campaign.suite}, campaign {campaign.id}",),
+        sources=(f"measured: suite {campaign.suite}, campaign {campaign.id}",),
     )
+
+
+def _memory(one: _Reached, facts: Mapping[str, Any], bandwidth: Figure) -> MemoryLevel:
+    """The memory of the device, with what it holds as far as that is told."""
+    name, bytes_, source = "main memory", facts.get("memory.total_bytes"), "MemTotal of the kernel"
+    if one.device != CPU:
+        about: Any = one.engine.get("accelerator", {})
+        name, bytes_ = "device memory", about.get("memory_bytes")
+        source = "total memory, as the driver tells it"
+    capacity = Figure(float(bytes_), source, "measured") if bytes_ else None
+    return MemoryLevel(name, bandwidth, capacity)
+
+
+def _gpu_notes(reached: list[_Reached]) -> Iterator[str]:
+    """Whose figures they are, and what the formats stand for."""
+    yield f"device: {reached[0].device}, one of it; the host's memory and processor have no figure here"
+    products = [one for one in reached if one.operator == "gemm"]
+    for one in {one.precision: one for one in products}.values():
+        formats: Any = one.engine.get("precision_map", {})
+        how = {
+            "fp32": "operands in float32, not rounded to TF32",
+            "tf32": "operands in float32, which matrix units may round to TF32",
+        }.get(one.precision, f"operands in {one.precision}, on matrix units where there are any")
+        yield f"{one.precision}: {how}; sums: {formats.get('accumulators', 'not told')}"
 
 
 def sheet_document(sheet: Platform) -> Plain:
@@ -127,13 +173,13 @@ def machine_note(facts: Mapping[str, Any]) -> str:
 
 
 def _reached(bundle: Bundle) -> Iterator[_Reached]:
-    """The valid cells of microbenchmarks that ran on this machine's processor."""
+    """The valid cells of microbenchmarks that ran on this machine."""
     first = {record.cell: record for record in reversed(bundle.records)}
     for summary in bundle.summaries():
         cell, engine = bundle.campaign.cells[summary.cell], first[summary.cell].engine
         if cell.workload.builder != BUILDER or cell.platform.name != HOST:
             continue
-        if summary.status == "valid" and engine.get("device") == "cpu":
+        if summary.status == "valid":
             yield _Reached(cell, summary, engine)
 
 
@@ -159,17 +205,19 @@ def _best(bundle: Bundle, reached: list[_Reached], name: str) -> Figure | None:
         return None
     best = max(told, key=lambda one: one.value(name) or 0)
     found = best.summary.measurements[name]
-    single = [one.value(name) or 0 for one in told if one.threads == 1]
+    single = [one.value(name) or 0 for one in told if (one.device, one.threads) == (CPU, 1)]
     alone = f"; at one thread up to {max(single):.3g} {found.unit}" if single else ""
     shape = " x ".join(map(str, best.shape))
     source = (
-        f"{best.operator} {shape}, {_threads(best)}, {_over(best.summary.trials)},"
+        f"{best.operator} {shape}, {_where(best)}, {_over(best.summary.trials)},"
         f" {_range(found)}, {bundle.campaign.started_utc[:10]}{alone}{_doubts(best)}"
     )
     return Figure(found.value or 0, source, "measured")
 
 
-def _threads(one: _Reached) -> str:
+def _where(one: _Reached) -> str:
+    if one.device != CPU:
+        return f"on {one.device}"
     return "one thread" if one.threads == 1 else f"{one.threads} threads"
 
 
@@ -194,7 +242,7 @@ def _notes(reached: list[_Reached]) -> Iterator[str]:
     """What was measured beside the peaks, in words."""
     for one in reached:
         service, flops = one.value("e2e.service.mean"), one.value("flops.achieved")
-        what = f"{one.operator} {' x '.join(map(str, one.shape))}, {_threads(one)}"
+        what = f"{one.operator} {' x '.join(map(str, one.shape))}, {_where(one)}"
         if one.operator == "launch" and service:
             yield f"launch overhead: {service / one.shape[0] * NS_PER_S:.4g} ns a kernel, {what}"
         elif one.operator == "copy" and one.value("bandwidth.achieved"):

@@ -35,6 +35,7 @@ class CellSummary:
     Attributes:
         cell: Its name.
         workload: Name of the workload.
+        family: The workload's.
         scenario: Kind of the scenario.
         adapter: Name of the adapter.
         platform: Name of the platform sheet.
@@ -51,6 +52,7 @@ class CellSummary:
 
     cell: str
     workload: str
+    family: str
     scenario: str
     adapter: str
     platform: str
@@ -125,6 +127,7 @@ def _summary(bundle: Path, cell: Cell, records: Sequence[Record]) -> CellSummary
     return CellSummary(
         cell=cell.name,
         workload=first.workload,
+        family=cell.workload.family,
         scenario=first.scenario,
         adapter=first.adapter,
         platform=first.platform,

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -81,13 +82,19 @@ def installed_parts() -> dict[str, Path]:
 
 
 def harness_version() -> str:
-    """The version of accelbench that is installed.
+    """The version of accelbench that is installed, or that bare sources state in pyproject.toml.
 
     Raises:
-        ForeignError: Its metadata is missing: the code is there, but was not installed.
+        ForeignError: It was not installed, and these are no sources.
     """
     with foreign("reading the version of accelbench", remedy="install it with pip"):
-        return importlib.metadata.version("accelbench")
+        try:
+            return importlib.metadata.version("accelbench")
+        except importlib.metadata.PackageNotFoundError:
+            path = Path(__file__).resolve().parents[2] / "pyproject.toml"
+            if not path.is_file():
+                raise
+            return str(tomllib.loads(path.read_text())["project"]["version"])
 
 
 def _machine(text: str) -> str:

@@ -6,17 +6,15 @@ all pages, 13 ms for a gigabyte, in which the process itself may have to wait. S
 processes share count in each of them.
 """
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter_ns
 from typing import Self
 
-import psutil
-
 from accelbench.harness.environment.memory import available_bytes
-from accelbench.harness.environment.reading import LINUX, Roots, file_fact
+from accelbench.harness.environment.processes import resident_bytes, tree
+from accelbench.harness.environment.reading import LINUX, Roots
 from accelbench.harness.schema.plain import Plain
 
 PERIOD_S = 1.0
@@ -116,51 +114,17 @@ class MemoryWatch:
             self.read()
 
     def _list(self) -> None:
-        tree = _tree([self._worker], self._roots)
+        own = tree([self._worker], self._roots)
         if self._servers is None:
-            self._processes = {"engine": tree}
+            self._processes = {"engine": own}
         else:
-            engine = _tree(self._servers, self._roots)
-            client = [pid for pid in tree if pid not in set(engine)]
+            engine = tree(self._servers, self._roots)
+            client = [pid for pid in own if pid not in set(engine)]
             self._processes = {"engine": engine, "generator": client}
         self._listed_s = monotonic()
 
     def _held(self) -> dict[str, list[int | None]]:
         return {
-            scope: [_resident(pid, self._roots) for pid in pids]
+            scope: [resident_bytes(pid, self._roots) for pid in pids]
             for scope, pids in self._processes.items()
         }
-
-
-def _resident(pid: int, roots: Roots) -> int | None:
-    """Resident bytes of a process; None if it has ended."""
-    place = f"/proc/{pid}/statm"
-    told = file_fact(roots, place, lambda text: int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE"))
-    if isinstance(told.value, int):
-        return told.value
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return None
-
-
-def _tree(pids: Sequence[int], roots: Roots) -> list[int]:
-    """These processes and their children, each once."""
-    found = list(pids)
-    for pid in found:  # which grows meanwhile
-        found += [child for child in _children(pid, roots) if child not in found]
-    return found
-
-
-def _children(pid: int, roots: Roots) -> list[int]:
-    """The children that the kernel lists for each thread; psutil looks through all processes."""
-    texts = [
-        file_fact(roots, f"/proc/{pid}/task/{path.parent.name}/children").value
-        for path in roots.path(f"/proc/{pid}/task").glob("*/children")
-    ]
-    if texts:
-        return [int(one) for text in texts if isinstance(text, str) for one in text.split()]
-    try:
-        return [child.pid for child in psutil.Process(pid).children()]
-    except psutil.Error:
-        return []

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import psutil
-
 from accelbench.harness.environment.cgroup import MOUNT, groups_with
 from accelbench.harness.environment.pressure import parse_pressure
+from accelbench.harness.environment.processes import cpu_seconds, psutil, tree
 from accelbench.harness.environment.reading import LINUX, Fact, Roots, file_fact, prefer, take
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.units import NS_PER_S
@@ -42,23 +41,31 @@ class CpuTimes:
     stolen_s: float | None = None
 
 
-def cpu_times(roots: Roots = LINUX) -> CpuTimes:
+def cpu_times(roots: Roots = LINUX) -> CpuTimes | None:
     """The processor times now; where /proc/stat cannot be read, psutil tells them.
 
     Args:
         roots: Where the file system begins.
+
+    Returns:
+        The times, or None where psutil is not installed either.
     """
     try:
         busy_s, idle_s, stolen_s = _kernel_times(roots.text("/proc/stat"))
     except (OSError, ValueError):
-        told = psutil.cpu_times()
+        library = psutil()
+        if library is None:
+            return None
+        told = library.cpu_times()
         idle_s = told.idle + getattr(told, "iowait", 0.0)
         counted_twice = getattr(told, "guest", 0.0) + getattr(told, "guest_nice", 0.0)
         return CpuTimes(sum(told) - counted_twice - idle_s, idle_s, "psutil.cpu_times()")
     return CpuTimes(busy_s, idle_s, "/proc/stat", stolen_s)
 
 
-def foreign_share(before: CpuTimes, after: CpuTimes, own_cpu_s: float) -> float | None:
+def foreign_share(
+    before: CpuTimes | None, after: CpuTimes | None, own_cpu_s: float
+) -> float | None:
     """The share of the machine's processor time that others used, from 0 to 1.
 
     It is (busy - own) / (busy + idle), each the difference between the two moments; time that a
@@ -70,8 +77,10 @@ def foreign_share(before: CpuTimes, after: CpuTimes, own_cpu_s: float) -> float 
         own_cpu_s: Processor seconds that our own processes used in between.
 
     Returns:
-        The share, or None if the counters did not advance between the two moments.
+        The share, or None if there are no counters or they did not advance between the moments.
     """
+    if before is None or after is None:
+        return None
     busy_s = after.busy_s - before.busy_s
     total_s = busy_s + after.idle_s - before.idle_s
     if total_s <= 0:
@@ -79,13 +88,13 @@ def foreign_share(before: CpuTimes, after: CpuTimes, own_cpu_s: float) -> float 
     return min(1.0, max(0.0, (busy_s - own_cpu_s) / total_s))
 
 
-def stolen_share(before: CpuTimes, after: CpuTimes) -> float | None:
+def stolen_share(before: CpuTimes | None, after: CpuTimes | None) -> float | None:
     """The share of the machine's processor time that a hypervisor took away, from 0 to 1.
 
     Returns:
         The share, or None if the system does not tell or the counters did not advance.
     """
-    if before.stolen_s is None or after.stolen_s is None:
+    if before is None or after is None or before.stolen_s is None or after.stolen_s is None:
         return None
     total_s = after.busy_s - before.busy_s + after.idle_s - before.idle_s
     if total_s <= 0:
@@ -104,14 +113,9 @@ def tree_cpu_seconds(pid: int) -> float | None:
     Returns:
         The seconds in user and kernel mode, or None if there is no such process.
     """
-    total_s = 0.0
-    processes = _tree(pid)
-    for process in processes:
-        try:
-            total_s += sum(process.cpu_times()[:4])  # user, system, and both of ended children
-        except psutil.Error:  # it ended meanwhile
-            continue
-    return total_s if processes else None
+    if cpu_seconds(pid) is None:
+        return None
+    return sum(cpu_seconds(one) or 0.0 for one in tree([pid]))  # one may end meanwhile
 
 
 def work_cpu_seconds(pid: int, servers: Sequence[int]) -> float | None:
@@ -121,7 +125,7 @@ def work_cpu_seconds(pid: int, servers: Sequence[int]) -> float | None:
         pid: The process.
         servers: Processes that work for it, whoever started them.
     """
-    own = {process.pid for process in _tree(pid)}
+    own = tree([pid])
     trees = [pid, *(server for server in servers if server not in own)]
     told = [seconds for one in trees if (seconds := tree_cpu_seconds(one)) is not None]
     return sum(told) if told else None
@@ -141,8 +145,8 @@ def tree_involuntary_switches(pid: int, roots: Roots = LINUX) -> int | None:
     """
     counts = [
         int(line.removeprefix(_SWITCHES))
-        for process in _tree(pid)
-        for status in _statuses(roots, process.pid)
+        for process in tree([pid], roots)
+        for status in _statuses(roots, process)
         for line in status.splitlines()
         if line.startswith(_SWITCHES)
     ]
@@ -166,7 +170,7 @@ class Moment:
 
     at_s: float
     utc_offset_s: float
-    cpu: CpuTimes
+    cpu: CpuTimes | None
     own_s: float | None
     engine_s: float | None
     switches: int | None
@@ -277,15 +281,6 @@ def _waited_s(pid: int, roots: Roots) -> float | None:
 
 def _total(texts: Iterable[str]) -> int:
     return sum(int(text) for text in texts)
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    """The process, then its children; none if it has ended."""
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def _statuses(roots: Roots, pid: int) -> list[str]:

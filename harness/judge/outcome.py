@@ -61,10 +61,10 @@ def quality_below_gate(case: Case) -> str | None:
     bound = "at most" if better(metric) == "lower" else "at least"
     value = case.value(f"quality.{metric}")
     if value is None:
-        return (
-            f"{metric} was not evaluated, {bound} {gate:g} is asked for:"
-            " evaluate it on the test split"
-        )
+        prefix = "quality."
+        told = [name.removeprefix(prefix) for name in case.measurements if name.startswith(prefix)]
+        remedy = f"ask for {' or '.join(told)}" if told else "evaluate it on the test split"
+        return f"{metric} was not evaluated, {bound} {gate:g} is asked for: {remedy}"
     if meets(metric, value, gate):
         return None
     return f"{metric} is {value:.6g}, {bound} {gate:g} is asked for: check weights and precision"

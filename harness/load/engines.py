@@ -1,7 +1,7 @@
 """What an engine in this process can do, as the loops of `in_process` drive it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from accelbench.harness.schema.builders import Training, WorkloadBuilder
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
 from accelbench.harness.schema.prompts import Prompt
-from accelbench.harness.schema.training import Mark
 from accelbench.harness.units import NS_PER_S
 
 FLOPS_COUNTING = (
@@ -109,13 +108,6 @@ class TrainingEngine(Waits, Protocol):
     def train(self, batch_size: int, seed: int) -> Training:
         """A training run of a fresh model, on the engine's device."""
 
-    def kept_for_backward(self, step: Callable[[Mark], object]) -> int | None:
-        """Bytes of activations that are kept at the peak for the backward pass; None if unknown.
-
-        Args:
-            step: One more step of the training run.
-        """
-
 
 def steps_of(prompts: Sequence[Prompt]) -> Iterator[Sequence[int]]:
     """Which members of a batch get a token, step by step, until the longest answer is done."""
@@ -163,12 +155,22 @@ class StepDemand:
     def _chord(self, context: int) -> Demand:
         assert self._ends is not None
         low, high = self._ends
-        first, last, share = self._at(low), self._at(high), Fraction(context - low, high - low)
+        return _between(self._at(low), self._at(high), _share(context, self._ends))
 
-        def between(a: float, b: float) -> float:
-            return float(Fraction(a) + (Fraction(b) - Fraction(a)) * share)
 
-        return Demand(between(first.flops, last.flops), between(first.moved, last.moved))
+def _share(context: int, ends: tuple[int, int]) -> Fraction:
+    """How far a context lies from one end to the other, from 0 to 1."""
+    low, high = ends
+    return Fraction(context - low, high - low) if high > low else Fraction(0)
+
+
+def _between(first: Demand, last: Demand, share: Fraction) -> Demand:
+    """What lies so far on the line from one demand to the other."""
+
+    def on_line(a: float, b: float) -> float:
+        return float(Fraction(a) + (Fraction(b) - Fraction(a)) * share)
+
+    return Demand(on_line(first.flops, last.flops), on_line(first.moved, last.moved))
 
 
 class DemandOf:
@@ -209,14 +211,36 @@ class DemandOf:
     def decode(self, context: int, steps: int) -> Demand:
         """Demand of `steps` decode steps of one sequence, the first at `context` cached tokens.
 
-        FLOPs and bytes of a step are linear in the context, so the mean of the first and the
-        last step is exact.
+        Where FLOPs and bytes of a step are linear in the context, the mean of the first and the
+        last step is exact. A step halfway that is off that line, as where a window is full, shows
+        that they are not; then each step is counted.
         """
-        first = self.call("decode", context=context)
-        last = self.call("decode", context=context + max(steps - 1, 0))
-        return Demand(
-            steps * (first.flops + last.flops) / 2, steps * (first.moved + last.moved) / 2
-        )
+        ends = context, context + max(steps - 1, 0)
+        half = sum(ends) // 2
+        first, last = (self.call("decode", context=at) for at in ends)
+        if self.call("decode", context=half) == _between(first, last, _share(half, ends)):
+            return Demand(
+                steps * (first.flops + last.flops) / 2, steps * (first.moved + last.moved) / 2
+            )
+        each = [self.call("decode", context=context + step) for step in range(steps)]
+        return Demand(sum(one.flops for one in each), sum(one.moved for one in each))
+
+    def mixed(self, phase: str, lengths: Mapping[int, int]) -> Demand:
+        """Demand of a call on samples of various lengths, without padding.
+
+        FLOPs and bytes of a call are linear in its samples, so that those of each length add up,
+        but for what is moved once for all, which is taken of the length that moves most of it.
+
+        Args:
+            phase: Of the workload.
+            lengths: Samples by their tokens, at least one.
+        """
+        parts = [self.call(phase, samples, tokens) for tokens, samples in lengths.items()]
+        if len(parts) == 1:
+            return parts[0]
+        shared = [self.shared(phase, tokens) for tokens in lengths]
+        moved = sum(part.moved for part in parts) - sum(shared) + max(shared)
+        return Demand(sum(part.flops for part in parts), moved)
 
     def shared(self, phase: str, tokens: int = 1, context: int = 0) -> float:
         """Bytes of a call that a batch moves once however many sequences it has, as weights are.

@@ -77,9 +77,10 @@ def drive(
     """
     scenario, warmup = work.scenario, work.rules.warmup
     if isinstance(scenario, TrainToTarget):
-        trained = train_to_target(cast("TrainingEngine", engine), scenario, work, recorder)
+        training = cast("TrainingEngine", engine)
+        trained = train_to_target(training, scenario, work, recorder, demand)
         known = cast("Mapping[str, Plain]", builder.facts().get("training", {}))
-        told: dict[str, Plain] = {"training": {**known, **trained.facts}}
+        told: dict[str, Plain] = {"training": {**known, **trained.facts}, **trained.counting}
         return Driven(asked(scenario, warmup, generates=False) | told, trained.window_ns)
     if isinstance(builder, Generates):
         plan = plan_load(scenario, builder, warmup, work.seed)
@@ -187,11 +188,10 @@ def infer_batches(
     answered = list(zip(starts, answers, strict=False))
     if whole:
         answered += _left_out(engine, samples, batches, recorder)
-    quality = samples.score(
+    for one in samples.figures(
         [(batches.indices(start, samples.count), answer) for start, answer in answered]
-    )
-    if quality is not None:
-        recorder.evaluation(quality.metric, quality.split, quality.value, quality.n)
+    ):
+        recorder.evaluation(one.metric, one.split, one.value, one.n)
     return window
 
 

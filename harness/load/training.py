@@ -5,14 +5,16 @@ the loop is told by marks, each the end of one part and the beginning of the nex
 instants, and losses numbers, when the window has closed, so that a device is not waited for inside.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import cast
 
-from accelbench.harness.load.engines import Instants, TrainingEngine
+from accelbench.harness.load.engines import DemandOf, Instants, TrainingEngine
 from accelbench.harness.load.garbage import garbage_waits
+from accelbench.harness.load.training_demand import TrainingDemand, training_demand
 from accelbench.harness.schema.builders import Training
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.protocols import Work
@@ -32,11 +34,13 @@ class Trained:
 
     Attributes:
         window_ns: The measurement window.
-        facts: What the run tells of itself.
+        facts: What the run tells of itself, and `done`, the epochs and steps it made.
+        counting: How its FLOPs and bytes are counted, or why they are not.
     """
 
     window_ns: tuple[int, int]
     facts: Mapping[str, Plain]
+    counting: Mapping[str, Plain]
 
 
 class _Marks:
@@ -64,23 +68,37 @@ class _Marks:
 
 
 def train_to_target(
-    engine: TrainingEngine, scenario: TrainToTarget, work: Work, recorder: Recorder
+    engine: TrainingEngine,
+    scenario: TrainToTarget,
+    work: Work,
+    recorder: Recorder,
+    demand: DemandOf | None = None,
+    *,
+    shares: int = 1,
 ) -> Trained:
     """Training until an evaluation meets the target: a row a step, evaluations inside the window.
 
     The window opens before the first step, so that one-off costs count; building the model does
     not, nor does what loads the data before a batch is asked for. After it has closed the weights
-    are saved, and one more step shows what is kept for the backward pass.
+    are saved, and what the steps asked for is counted.
+
+    Args:
+        engine: Trains.
+        scenario: Until when.
+        work: The trial.
+        recorder: Takes the events.
+        demand: Source of FLOPs and bytes, or None where they are unknown.
+        shares: Devices that the optimiser's work is shared out over.
     """
     training = engine.train(scenario.batch_size, work.seed)
     recorder.target(Target(scenario.metric, "test", scenario.target))
-    steps: list[Step] = []
+    epochs: list[list[Step]] = []
     evaluations: list[Sequence[Quality]] = []
     with garbage_waits():
         engine.wait()
         marks = _Marks(engine.instants())
         for epoch in range(scenario.max_epochs):
-            steps += _epoch(training, epoch, marks)
+            epochs.append(_epoch(training, epoch, marks))
             evaluations.append(training.evaluate())
             marks.end(_EVALUATE)
             if any(_reached(scenario, found) for found in evaluations[-1]):
@@ -90,11 +108,16 @@ def train_to_target(
     parts = marks.parts()
     window = parts[0][2], parts[-1][3]
     recorder.window(*window)
-    _record(parts, steps, evaluations, recorder)
     training.save(work.artifacts / WEIGHTS_FILE)
     facts = training.facts()
-    _record_memory(engine, training, facts, recorder)
-    return Trained(window, facts)
+    asked = training_demand(training, facts, [len(one) for one in epochs], demand, shares=shares)
+    steps = [step for one in epochs for step in one]
+    _record(parts, steps, evaluations, asked, recorder)
+    _record_memory(facts, recorder)
+    if asked.recomputed is not None:
+        recorder.counter("flops.hardware", asked.flops + asked.recomputed, "FLOP")
+    done = {"epochs": len(epochs), "steps": len(steps)}
+    return Trained(window, {**facts, "done": done}, asked.facts)
 
 
 def _epoch(training: Training, epoch: int, marks: _Marks) -> list[Step]:
@@ -115,37 +138,44 @@ def _reached(scenario: TrainToTarget, found: Quality) -> bool:
 
 def _record(
     parts: Sequence[tuple[str, str, int, int]],
-    steps: Iterable[Step],
+    steps: Sequence[Step],
     evaluations: Iterable[Sequence[Quality]],
+    asked: TrainingDemand,
     recorder: Recorder,
 ) -> None:
     """Each step with its parts and its loss; each evaluation, known at its end."""
-    made, found, sent_ns = iter(steps), iter(evaluations), 0
+    found, number, sent_ns = iter(evaluations), 0, 0
+    before: Counter[str] = Counter()
     for kind, name, start_ns, end_ns in parts:
         if kind == _INPUT:
             sent_ns = start_ns
         if kind == _STEP:
-            step = next(made)
+            step = steps[number]
             recorder.request(name, sent_ns, sent_ns, end_ns, samples=step.samples)
             recorder.evaluation("loss", "train", float(step.loss), step.samples, end_ns)
+            number += 1
+            before.clear()
         elif kind == _EVALUATE:
             recorder.phase(kind, "other", start_ns, end_ns)
             for one in next(found):
                 recorder.evaluation(one.metric, one.split, one.value, one.n, end_ns)
         elif kind in PARTS:
-            recorder.phase(kind, kind, start_ns, end_ns, request=name)
+            work = asked.steps[number].of(kind, before[kind]) if asked.steps else None
+            recorder.phase(
+                kind,
+                kind,
+                start_ns,
+                end_ns,
+                request=name,
+                flops=work.flops if work else None,
+                moved=work.moved if work and asked.moves else None,
+            )
+            before[kind] += 1
 
 
-def _record_memory(
-    engine: TrainingEngine, training: Training, facts: Mapping[str, Plain], recorder: Recorder
-) -> None:
-    """What training keeps beside the weights, as far as run and engine tell."""
+def _record_memory(facts: Mapping[str, Plain], recorder: Recorder) -> None:
+    """What training keeps beside the weights, as far as the run tells."""
     told = cast("Mapping[str, float]", facts.get("bytes", {}))
-    for name in ("gradients", "optimizer_state"):
+    for name in ("gradients", "optimizer_state", "activations"):
         if name in told:
             recorder.counter(name, told[name], "byte")
-    kept = engine.kept_for_backward(
-        lambda mark: training.step(next(iter(training.batches(0))), mark)
-    )
-    if kept is not None:
-        recorder.counter("activations", kept, "byte")

@@ -11,7 +11,7 @@ from accelbench.harness.metrics.observation import Flags, Observation
 from accelbench.harness.metrics.registry import Absent, Applies, Outcome, Value, metric
 from accelbench.harness.metrics.spans import covered_ns
 from accelbench.harness.metrics.tallies import ratio, single, tells, total
-from accelbench.harness.metrics.throughput import NO_LENGTH, sum_over
+from accelbench.harness.metrics.throughput import NO_LENGTH, inferences
 from accelbench.harness.units import NS_PER_S
 
 CONVERTERS = ("adc", "dac")
@@ -63,11 +63,6 @@ def _time_on(seen: Observation, names: tuple[str, ...]) -> Outcome:
         return Absent("a phase does not tell when it began and ended", start.size)
     inside = (np.clip(at, 0, seen.length_ns) for at in (start, end))
     return Value(covered_ns(*inside) / NS_PER_S, start.size)
-
-
-def _inferences(seen: Observation) -> Outcome:
-    samples = np.nan_to_num(seen.requests.samples, nan=1.0)
-    return sum_over(samples, seen.requests.finished, "inferences")
 
 
 @metric(
@@ -176,7 +171,7 @@ def converter_share(seen: Observation) -> Outcome:
 def writes_per_inference(seen: Observation) -> Outcome:
     """Remap rate."""
     none = "no inferences were completed in the window"
-    return ratio(total(seen, "weight_writes"), _inferences(seen), none)
+    return ratio(total(seen, "weight_writes"), inferences(seen), none)
 
 
 @metric(
@@ -213,7 +208,7 @@ def write_energy(seen: Observation) -> Outcome:
         return spent
     each = ratio(
         Value(spent.energy_j, spent.n),
-        _inferences(seen),
+        inferences(seen),
         "no inferences were completed in the window",
     )
     return each if isinstance(each, Absent) else replace(each, energy=spent.note)
@@ -232,4 +227,4 @@ def write_energy(seen: Observation) -> Outcome:
 def write_time(seen: Observation) -> Outcome:
     """Time of remapping."""
     none = "no inferences were completed in the window"
-    return ratio(_time_on(seen, WRITES), _inferences(seen), none)
+    return ratio(_time_on(seen, WRITES), inferences(seen), none)

@@ -1,9 +1,11 @@
 """FLOPs, memory traffic, utilisation and the roofline.
 
-F and Q are what phases of kind steady, prefill and decode tell, each in proportion to the
-share of it that lies in the window; T is the union of those phases in the window, so that a
-machine that waits for work is not called slow. Q is a compulsory-traffic model (each operand
-of an operator counted once an occurrence), not a counter.
+F and Q are what working phases tell, each in proportion to the share of it that lies in the
+window; T is the union of those phases in the window, so that a machine that waits for work is not
+called slow. Working are phases of kind steady, prefill and decode, and in training forward,
+backward and optimizer. Q is a compulsory-traffic model (each operand of an operator counted once
+an occurrence), not a counter. Peaks are those of the sheet: of a processor for all that run on it,
+of any other machine for each device that worked.
 """
 
 from dataclasses import dataclass
@@ -11,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelbench.harness.metrics.applies import always
-from accelbench.harness.metrics.busy import clipped, ends, of_kind, phases, starts
+from accelbench.harness.metrics.busy import by_device, clipped, ends, of_kind, phases, starts
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.metrics.once import once
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
 from accelbench.harness.metrics.spans import share_inside
 from accelbench.harness.units import NS_PER_S
 
-WORK = ("steady", "prefill", "decode")
-_TIME = "T the union of phases of kind steady, prefill or decode in the window"
+WORK = ("steady", "prefill", "decode", "forward", "backward", "optimizer")
+WORKING = "steady, prefill or decode, in training forward, backward or optimizer"
+_TIME = f"T the union of phases of kind {WORKING} in the window"
+_DEVICES = "times the devices that worked (of a processor once)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def tells_both(seen: Observation) -> bool:
     "flops.total",
     unit="FLOP",
     summary="Floating-point operations of the model in the window.",
-    formula="sum of FLOPs of phases of kind steady, prefill or decode, each by its share inside"
+    formula=f"sum of FLOPs of phases of kind {WORKING}, each by its share inside"
     " the window; two for a multiply-add, no padding, no recomputation",
     source="eq. 13, section 6.2",
     better="neither",
@@ -78,7 +82,7 @@ def achieved_flops(seen: Observation) -> Outcome:
     "flops.utilization",
     unit="1",
     summary="Achieved FLOP/s over the machine's peak at the trial's precision.",
-    formula=f"F / T / peak of the platform sheet at the precision of the trace, {_TIME}",
+    formula=f"F / T / peak of the platform sheet at the precision of the trace {_DEVICES}, {_TIME}",
     source="eq. 13, section 6.2",
     better="higher",
     applies=always,
@@ -106,15 +110,15 @@ def achieved_bandwidth(seen: Observation) -> Outcome:
     "bandwidth.utilization",
     unit="1",
     summary="Achieved memory bandwidth over the peak of the main memory.",
-    formula="Q / T / bandwidth of the sheet's first memory level, Q by the compulsory-traffic"
-    f" model, {_TIME}",
+    formula=f"Q / T / bandwidth of the sheet's first memory level {_DEVICES}, Q by the"
+    f" compulsory-traffic model, {_TIME}",
     source="B_ach/B_peak, section 6.2",
     better="higher",
     applies=_tells_bytes,
 )
 def bandwidth_utilization(seen: Observation) -> Outcome:
     """B_ach over B_peak."""
-    return over_peak(achieved_bandwidth(seen), _peak_bandwidth(seen))
+    return over_peak(achieved_bandwidth(seen), peak_bandwidth(seen))
 
 
 @metric(
@@ -143,7 +147,7 @@ def intensity(seen: Observation) -> Outcome:
     unit="FLOP/s",
     summary="What the machine's roofline allows at the trial's intensity.",
     formula="min(peak, I B), I by the compulsory-traffic model, B the bandwidth of the sheet's"
-    " first memory level; the peak alone where no bytes are moved",
+    f" first memory level, both {_DEVICES}; the peak alone where no bytes are moved",
     source="eq. 14, section 6.2",
     better="neither",
     applies=tells_both,
@@ -155,7 +159,7 @@ def roofline_bound(seen: Observation) -> Outcome:
         return flops
     if isinstance(moved, Absent):
         return moved
-    peak, bandwidth = peak_flops(seen), _peak_bandwidth(seen)
+    peak, bandwidth = peak_flops(seen), peak_bandwidth(seen)
     if isinstance(peak, Absent):
         return peak
     if moved.amount == 0:
@@ -219,7 +223,7 @@ def over_peak(achieved: Outcome, peak: float | Absent) -> Outcome:
 
 
 def peak_flops(seen: Observation) -> float | Absent:
-    """The sheet's peak at the precision of the trial, FLOP/s."""
+    """The sheet's peak at the precision of the trial, of all devices that worked, FLOP/s."""
     precision = seen.trace.head.precision
     if seen.platform is None:
         return Absent("no platform sheet is known")
@@ -227,13 +231,21 @@ def peak_flops(seen: Observation) -> float | Absent:
         return Absent("the trace does not tell its precision")
     if precision not in seen.platform.peak:
         return Absent(f"the platform sheet {seen.platform.name!r} gives no peak for {precision}")
-    return seen.platform.peak[precision].value
+    return seen.platform.peak[precision].value * _devices(seen)
 
 
-def _peak_bandwidth(seen: Observation) -> float | Absent:
+def peak_bandwidth(seen: Observation) -> float | Absent:
+    """The sheet's bandwidth of the main memory, of all devices that worked, byte/s."""
     if seen.platform is None:
         return Absent("no platform sheet is known")
     found = seen.platform.main_bandwidth
     if found is None:
         return Absent(f"the platform sheet {seen.platform.name!r} gives no memory bandwidth")
-    return found.value
+    return found.value * _devices(seen)
+
+
+def _devices(seen: Observation) -> int:
+    """How many machines of the sheet worked: a processor is one for all that run on it."""
+    if seen.platform is None or seen.platform.family == "cpu":
+        return 1
+    return max(1, len(by_device(seen, *WORK)))

@@ -1,6 +1,7 @@
 """The machine itself: FLOPs that it really executed, its place under the roofline, its clock."""
 
 from accelbench.harness.metrics.compute import (
+    WORKING,
     achieved_flops,
     busy_s,
     over_peak,
@@ -32,8 +33,8 @@ def hardware_flops(seen: Observation) -> Outcome:
     "flops.hardware_utilization",
     unit="1",
     summary="FLOP/s that the hardware executed over the machine's peak at the trial's precision.",
-    formula="counter flops.hardware / T / peak of the platform sheet at the precision of the trace,"
-    " T the union of phases of kind steady, prefill or decode in the window",
+    formula="counter flops.hardware / T / peak of the platform sheet at the precision of the trace"
+    f" times the devices that worked, T the union of phases of kind {WORKING} in the window",
     source="eq. 13, section 6.2",
     better="higher",
     applies=tells("flops.hardware"),

@@ -39,6 +39,23 @@ class Energy:
     note: EnergyNote
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Energy spent in each of several spans.
+
+    Attributes:
+        energy_j: Joules of each span.
+        readings: Fewest readings of a channel that fall into each span.
+        n: Readings in the window that they rest on.
+        note: How they were obtained.
+    """
+
+    energy_j: Numbers
+    readings: Numbers
+    n: int
+    note: EnergyNote
+
+
 def has_ledger(seen: Observation) -> bool:
     """Whether a simulator kept a ledger of its energy."""
     return seen.trace.head.clock == "simulated" and seen.trace.num_rows("ledger") > 0
@@ -90,7 +107,15 @@ def share_of_energy(seen: Observation, part: Energy | Absent) -> Outcome:
 
 
 def energy_during(seen: Observation, spans: Spans) -> Energy | Absent:
-    """Energy spent in these spans of the window, as a probe saw it.
+    """Energy spent in these spans of the window together, as a probe saw it (see `energy_of_each`)."""
+    found = energy_of_each(seen, spans)
+    if isinstance(found, Absent):
+        return found
+    return Energy(float(found.energy_j.sum()), found.n, found.note)
+
+
+def energy_of_each(seen: Observation, spans: Spans) -> Parts | Absent:
+    """Energy spent in each of these spans of the window, as a probe saw it.
 
     It comes from one probe: the most trusted one (metered before estimated before modelled
     before declared), its counters before its power samples; the channels of a probe are
@@ -107,14 +132,16 @@ def energy_during(seen: Observation, spans: Spans) -> Energy | Absent:
     channels = _texts(seen, "channel", rows)
     if not channels:
         return Absent(f"the readings of probe {probe!r} name no channel")
-    total, n = 0.0, 0
+    energy, n = np.zeros(spans.start.size), 0
+    readings = np.full(spans.start.size, np.inf)
     for channel in channels:
         taken = rows & seen.among("samples", "channel", (channel,))
         found = _channel(seen, taken, kind, spans)
         if isinstance(found, Absent):
             return Absent(f"probe {probe!r}, channel {channel!r}: {found.reason}", found.n)
-        total, n = total + found[0], n + found[1]
-    return Energy(total, n, _note(seen, probe, kind, rows))
+        each, within, inside = found
+        energy, readings, n = energy + each, np.minimum(readings, within), n + inside
+    return Parts(energy, readings, n, _note(seen, probe, kind, rows))
 
 
 def _sources(seen: Observation) -> list[tuple[str, str]]:
@@ -157,8 +184,10 @@ def _texts(seen: Observation, column: str, rows: Flags) -> list[str]:
 Until: TypeAlias = Callable[[Numbers, Numbers, Numbers], Numbers]
 
 
-def _channel(seen: Observation, rows: Flags, kind: str, spans: Spans) -> tuple[float, int] | Absent:
-    """Energy of one channel in these spans, J, and its readings in the window."""
+def _channel(
+    seen: Observation, rows: Flags, kind: str, spans: Spans
+) -> tuple[Numbers, Numbers, int] | Absent:
+    """Energy of one channel in each span, J, its readings there, and those in the window."""
     at = seen.times("samples", "at_ns")[rows]
     value = seen.numbers("samples", "value")[rows]
     told = ~(np.isnan(at) | np.isnan(value))
@@ -170,7 +199,8 @@ def _channel(seen: Observation, rows: Flags, kind: str, spans: Spans) -> tuple[f
         return Absent(lacks, at.size)
     until = _UNTIL[kind]
     each = until(at, value, spans.end) - until(at, value, spans.start)
-    return float(each.sum()), inside
+    within = np.searchsorted(at, spans.end, side="right") - np.searchsorted(at, spans.start)
+    return each, within.astype(np.float64), inside
 
 
 def _lacks(seen: Observation, kind: str, at: Numbers, value: Numbers, inside: int) -> str | None:

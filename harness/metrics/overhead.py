@@ -20,6 +20,7 @@ from accelbench.harness.metrics.busy import (
 )
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Applies, Outcome, Value, metric
+from accelbench.harness.metrics.spans import share_inside
 from accelbench.harness.metrics.throughput import NO_LENGTH
 from accelbench.harness.units import NS_PER_S
 
@@ -29,6 +30,11 @@ _IDLE = Absent("no request was in flight in the window")
 
 def _tells(*kinds: str) -> Applies:
     return lambda seen: bool(of_kind(seen, *kinds).any())
+
+
+def _tells_moved(seen: Observation) -> bool:
+    told = ~np.isnan(seen.numbers("phases", "bytes"))
+    return bool((of_kind(seen, "transfer") & told).any())
 
 
 @metric(
@@ -143,6 +149,24 @@ def transfer_time(seen: Observation) -> Outcome:
     """Transfer time, s."""
     moved = by_device(seen, "transfer")
     return Value(sum(spans.length_ns for spans in moved.values()) / NS_PER_S, len(moved))
+
+
+@metric(
+    "transfer.bytes",
+    unit="byte",
+    summary="Bytes that moved between host and devices in the window.",
+    formula="sum of the bytes of phases of kind transfer that tell them, each by its share in the"
+    " window",
+    source="section 3.6.4",
+    better="lower",
+    applies=_tells_moved,
+)
+def transfer_bytes(seen: Observation) -> Outcome:
+    """Transferred bytes."""
+    rows = of_kind(seen, "transfer") & ~np.isnan(seen.numbers("phases", "bytes"))
+    share = share_inside(starts(seen)[rows], ends(seen)[rows], seen.length_ns)
+    moved = seen.numbers("phases", "bytes")[rows] * share
+    return Value(float(moved.sum()), int((share > 0).sum()))
 
 
 @metric(

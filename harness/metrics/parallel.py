@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from accelbench.harness.metrics.busy import NONE, Spans, by_device, in_flight, of_kind
+from accelbench.harness.metrics.busy import (
+    NONE,
+    Spans,
+    by_device,
+    ends,
+    in_flight,
+    of_kind,
+    starts,
+)
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.metrics.registry import Absent, Outcome, Value, metric
 from accelbench.harness.metrics.tallies import ratio, single, tells, total
@@ -152,6 +160,44 @@ def volume(seen: Observation) -> Outcome:
     """Bytes a step."""
     steps = Value(float(seen.requests.finished.sum()), int(seen.requests.finished.sum()))
     return ratio(total(seen, "communication.bytes"), steps, "no step was done in the window")
+
+
+@metric(
+    "communication.bandwidth",
+    unit="byte/s",
+    summary="Payload a second while messages travel, as the links and the library let it.",
+    formula="sum of the counter communication.bytes over operations / mean over devices of the"
+    " union of a device's phases of kind communication in the window",
+    source="section 3.4; section 3.4.5",
+    better="higher",
+    applies=tells("communication.bytes"),
+)
+def link_bandwidth(seen: Observation) -> Outcome:
+    """Bytes a second of travel."""
+    spans = [each.length_ns for each in by_device(seen, "communication").values()]
+    lasted = Value(float(np.mean(spans)) / NS_PER_S if spans else 0.0, len(spans))
+    return ratio(total(seen, "communication.bytes"), lasted, "no communication in the window")
+
+
+@metric(
+    "communication.latency",
+    unit="s",
+    summary="Time of the shortest message: what any takes, however few its bytes.",
+    formula="least end - start of phases of kind communication that lie in the window; from when"
+    " the last of those that take part has come until it is done",
+    source="section 3.4; section 3.4.5",
+    better="lower",
+    applies=_communicates,
+)
+def link_latency(seen: Observation) -> Outcome:
+    """The least time of a message, s."""
+    rows = of_kind(seen, "communication")
+    start, end = starts(seen)[rows], ends(seen)[rows]
+    inside = (start >= 0) & (end <= seen.length_ns)
+    if not inside.any():
+        return Absent("no communication in the window")
+    lasted = (end - start)[inside]
+    return Value(float(lasted.min()) / NS_PER_S, lasted.size)
 
 
 @metric(

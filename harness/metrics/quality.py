@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from accelbench.harness.metrics.applies import always
+from accelbench.harness.metrics.evaluations import SPLIT, last_on_test
 from accelbench.harness.metrics.observation import Observation
 from accelbench.harness.metrics.registry import (
     METRICS,
@@ -13,34 +12,23 @@ from accelbench.harness.metrics.registry import (
     Definition,
     Metric,
     Outcome,
-    Value,
     define,
 )
-from accelbench.harness.schema.quality import LOWER_IS_BETTER
-
-SPLIT = "test"
+from accelbench.harness.schema.quality import LOWER_IS_BETTER, better
 
 
 def quality(seen: Observation) -> Mapping[str, Outcome]:
     """The last evaluation of each quality metric, by full name.
 
-    Where nothing was evaluated, the name is "quality" alone.
+    Figures that tell how the model worked are metrics of their own. Where nothing was evaluated,
+    the name is "quality" alone.
     """
-    on_test = np.flatnonzero(seen.among("evals", "split", (SPLIT,)))
-    names = seen.column("evals", "metric")
-    value, n = seen.numbers("evals", "value"), seen.numbers("evals", "n")
-    at = seen.times("evals", "at_ns")
-    last: dict[str, int] = {}
-    for row in on_test[np.argsort(at[on_test], kind="stable")]:
-        name = names[int(row)].as_py()
-        if name is not None and not np.isnan(value[row]):
-            last[name] = int(row)
-    if not last:
-        return {"quality": Absent(f"no evaluation on split {SPLIT!r} was reported")}
-    return {
-        f"quality.{name}": Value(float(value[row]), int(np.nan_to_num(n[row])))
-        for name, row in sorted(last.items())
+    found = {
+        f"quality.{name}": value
+        for name, value in last_on_test(seen).items()
+        if better(name) != "neither"
     }
+    return found or {"quality": Absent(f"no evaluation on split {SPLIT!r} was reported")}
 
 
 _OF_ANY = define(

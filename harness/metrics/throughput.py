@@ -167,6 +167,12 @@ def sum_over(values: Numbers, chosen: Flags, what: str) -> Outcome:
     return Value(float(taken.sum()), taken.size)
 
 
+def inferences(seen: Observation) -> Outcome:
+    """Inferences completed in the window: samples, or requests where these do not tell any."""
+    samples = np.nan_to_num(seen.requests.samples, nan=1.0)
+    return sum_over(samples, seen.requests.finished, "inferences")
+
+
 def _rate(seen: Observation, tokens: Numbers, start: Numbers, end: Numbers) -> Outcome:
     """Tokens over the union of their requests' phase time."""
     finished = seen.requests.finished

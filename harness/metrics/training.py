@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from accelbench.harness.metrics.applies import trains
 from accelbench.harness.metrics.busy import of_kind, on_devices
+from accelbench.harness.metrics.compute import amount_inside
 from accelbench.harness.metrics.distribution import Kind, per_request
 from accelbench.harness.metrics.observation import Flags, Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Applies, Outcome, Value, metric
@@ -24,6 +25,7 @@ _NAMED = {
     "communication": "exchange between devices, as far as nothing hides it",
     "optimizer": "optimiser",
 }
+_COMPUTED = ("forward", "backward", "optimizer")
 _LAST_SHARE = 0.1
 """Share of the steps over which the final loss is averaged."""
 
@@ -193,6 +195,29 @@ for _kind in PARTS:
         formula=f"union of a device's phases of kind {_kind} that are part of a step, mean over"
         " devices / sum of done - sent, over steps that are ok and done in the window",
         source="section 3.6",
-        better="neither" if _kind in ("forward", "backward", "optimizer") else "lower",
+        better="neither" if _kind in _COMPUTED else "lower",
         applies=_tells_part(_kind),
     )(partial(_share, kind=_kind))
+
+
+def _flops(seen: Observation, kind: str) -> Outcome:
+    done = amount_inside(seen, "flops", (kind,))
+    return done if isinstance(done, Absent) else Value(done.amount, done.n)
+
+
+def _tells_flops(kind: str) -> Applies:
+    part = _tells_part(kind)
+    return lambda seen: part(seen) and seen.tells("phases", "flops")
+
+
+for _kind in _COMPUTED:
+    metric(
+        f"train.flops.{_kind}",
+        unit="FLOP",
+        summary=f"Floating-point operations of the {_NAMED[_kind]} in the window.",
+        formula=f"sum of FLOPs of phases of kind {_kind}, each by its share inside the window; two"
+        " for a multiply-add, no padding, no recomputation, none of element-wise work",
+        source="section 2.1; eq. 13",
+        better="neither",
+        applies=_tells_flops(_kind),
+    )(partial(_flops, kind=_kind))

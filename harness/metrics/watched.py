@@ -12,15 +12,18 @@ _KEPT = (
     "bytes.",
     "coverage.flops",
     "coverage.operators",
+    "exit.",
     "experts.",
     "flops.total",
     "intensity",
+    "kernels.",
     "kv.",
     "mapped.",
     "memory.adam",
     "overhead.",
     "padding.",
     "quality",
+    "synaptic_operations.",
     "transfer.",
 )
 _WHY = Absent("the trial ran under a profiler, which slows it; another trial tells")

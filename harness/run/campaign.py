@@ -60,6 +60,7 @@ class _Running:
     campaign: Campaign
     tell: Tell
     mirror: Mirror
+    refuse: Callable[[], str]
     records: dict[Slot, Record] = field(default_factory=dict)
 
     @property
@@ -98,7 +99,9 @@ def ask(
     )
 
 
-def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
+def run(
+    asked: Campaign, folder: Path, tell: Tell, refuse: Callable[[], str] = lambda: ""
+) -> str | None:
     """Runs a campaign, or goes on with it, to a sealed bundle.
 
     Args:
@@ -106,6 +109,8 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
         folder: Its folder: new, empty, or holding the same campaign unfinished.
         tell: Takes events for people: "begun", "trial_started", "load", "trial_finished",
             "more", "searching", "warning".
+        refuse: Asked before each session: why its trials are not to begin any more, as after a
+            deadline, so that they are recorded as failed for that reason; empty to begin them.
 
     Returns:
         Where a tracker holds the records, or None.
@@ -120,7 +125,7 @@ def run(asked: Campaign, folder: Path, tell: Tell) -> str | None:
         campaign = begin(folder, asked)
         kept = clear(folder)
         records = {(record.cell, record.repeat): record for record in kept}
-        running = _Running(folder, campaign, tell, Mirror(folder, campaign), records)
+        running = _Running(folder, campaign, tell, Mirror(folder, campaign), refuse, records)
         _environment(folder, "before")
         tell({"event": "begun", "trials": len(_missing(running)), "kept": len(kept)})
         running.mirror.add(kept)
@@ -190,6 +195,11 @@ def _weights(running: _Running) -> dict[str, tuple[Path, WeightsSource]]:
 def _sessions(running: _Running, slots: Sequence[Slot], number: int) -> None:
     weights = _weights(running)
     for job in plan_round(running.cells, running.records, slots, number, weights, running.folder):
+        why = running.refuse()
+        if why:
+            for trial in job.trials:
+                _never_begun(running, (trial.cell, trial.repeat), why)
+            continue
         executor = registry.executor(job.first.executor)
         plain = cast("Mapping[str, Plain]", encode(job))
         executor.run(plain, lambda event: _heard(running, event))

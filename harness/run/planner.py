@@ -13,7 +13,7 @@ from accelbench.harness.run import registry
 from accelbench.harness.run.job import Beside, SessionJob, Trial
 from accelbench.harness.run.search import next_rate
 from accelbench.harness.schema.arrivals import Replay
-from accelbench.harness.schema.builders import NamesFiles
+from accelbench.harness.schema.builders import NamesFiles, NeedsFiles
 from accelbench.harness.schema.cell import Cell
 from accelbench.harness.schema.decode import encode, nearest
 from accelbench.harness.schema.plain import Plain, digest
@@ -31,6 +31,7 @@ def resolve(cells: Iterable[Cell]) -> Mapping[str, Cell]:
     Raises:
         ConfigError: Two cells have one name, a scenario does not fit, weights come from nowhere,
             a neighbour is not there or cannot work beside the cell.
+        MissingPart: Weights or data are not on this machine.
         UnknownName: A name that nothing installed answers to.
     """
     resolved: dict[str, Cell] = {}
@@ -115,6 +116,8 @@ def _checked(cell: Cell) -> Cell:
             where=cell.name,
             remedy="choose another adapter, scenario or workload",
         )
+    if isinstance(builder, NeedsFiles) and registry.adapter(cell.adapter).clock == "wall":
+        builder.check_files()  # a simulated machine runs no weights
     known = builder.with_digests() if isinstance(builder, NamesFiles) else builder
     return replace(
         cell,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.quality import Quality
@@ -30,11 +31,15 @@ class Samples(Protocol):
     def batch(self, indices: Sequence[int]) -> Any:
         """The inputs of these samples, stacked along the first axis."""
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
-        """Quality of the first answer to each sample, or None where there is no truth.
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
+        """What the first answer to each sample tells: the quality first, where there is a truth.
+
+        After it come further figures, such as how deep a network with early exits went. Who asks
+        for one asks by its name; there is none where nothing can be told.
 
         Args:
-            answered: Pairs of the indices of a batch and what the engine returned for it.
+            answered: Pairs of the indices of a batch and what the engine returned for it; they
+                can be gone through once.
         """
 
 
@@ -87,12 +92,14 @@ class WorkloadBuilder(Protocol):
     def geometry(self) -> Mapping[str, Plain]:
         """Shapes of the model and its inputs, and padding; reads neither data nor weights."""
 
+    def phases(self) -> Sequence[Phase]:
+        """The phases that `lower` knows; none of a model that is not here. Needs no library."""
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of one phase; needs no weights.
 
         Args:
-            phase: "forward" of what answers, "prefill" and "decode" of what generates; "forward",
-                "backward" and "optimizer" of a training step as "train.forward" and so on.
+            phase: The name of one of `phases`.
             batch: Samples or sequences.
             tokens: New tokens a sequence; 1 for models without tokens.
             context: Tokens already in the cache; 0 for models without tokens.
@@ -236,3 +243,16 @@ class NamesFiles(Protocol):
 
     def with_digests(self) -> WorkloadBuilder:
         """The same, each file named by its digest, so that its cell is known by what it holds."""
+
+
+@runtime_checkable
+class NeedsFiles(Protocol):
+    """A builder that reads weights or data which may not be on this machine."""
+
+    def check_files(self) -> None:
+        """Makes sure that all it is asked to read is here; opens no library.
+
+        Raises:
+            ConfigError: Nothing of the kind lies at a path.
+            MissingPart: It can be got, and was not yet.
+        """

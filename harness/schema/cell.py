@@ -3,18 +3,26 @@
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from accelbench.harness.schema.decode import encode
 from accelbench.harness.schema.plain import Plain, digest
 from accelbench.harness.schema.platform import Platform
+from accelbench.harness.schema.quality import check_asked
 from accelbench.harness.schema.rules import Rules
-from accelbench.harness.schema.scenario import Scenario
+from accelbench.harness.schema.scenario import Scenario, TrainToTarget
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.=-]{0,80}")
-_NOT_IDENTITY = ("tracker", "executor")
+_NOT_IDENTITY = ("tracker", "executor", "category")
 _ADDED = ("beside",)
 """Fields of a cell that came later; parts of a cell need no such list."""
+
+Category: TypeAlias = Literal[
+    "pretrain", "finetune", "peft", "batch_inf", "realtime_inf", "edge_inf"
+]
+"""The six kinds of workload of the survey's Table 2."""
+
+_TRAINING = ("pretrain", "finetune", "peft")
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,9 @@ class Gate:
 
     metric: str
     value: float
+
+    def __post_init__(self) -> None:
+        check_asked(self.metric)
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,8 @@ class Cell:
         weights_from: A cell of the same campaign whose trained weights this one uses.
         declare: The user's own answers to checklist items.
         beside: The co-tenant that works all the while, or None where nothing is meant to.
+        category: Which kind of workload of the survey's Table 2 it stands for, as its suite says;
+            None where it says nothing. What is measured is the same with any.
     """
 
     name: str
@@ -108,10 +121,16 @@ class Cell:
     weights_from: str | None = None
     declare: Mapping[str, Plain] = field(default_factory=dict)
     beside: Neighbour | None = None
+    category: Category | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} is no cell name: use a-z, 0-9, '_', '.', '=' and '-'")
+        trains = isinstance(self.scenario, TrainToTarget)
+        fitting = [one for one in get_args(Category) if (one in _TRAINING) == trains]
+        if self.category is not None and self.category not in fitting:
+            kind = "training" if trains else "inference"
+            raise ValueError(f"{self.category} is no {kind}: use one of {', '.join(fitting)}")
 
     @property
     def hash(self) -> str:

@@ -64,7 +64,9 @@ COUNTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "spikes": ("1", "spikes sent in the window; graded ones count once"),
         "neurons": ("1", "neurons of the network"),
         "timesteps": ("1", "time steps in the window"),
-        "synaptic_operations": ("1", "synaptic operations in the window"),
+        "synaptic_operations": ("1", "synaptic operations in the window, of inputs other than 0"),
+        "synaptic_operations.multiply": ("1", "of these, those whose input is no spike"),
+        "synaptic_operations.not_needed": ("1", "further ones, that a dense execution does too"),
         "events.offered": ("1", "events offered in the window"),
         "events.dropped": ("1", "events that were lost"),
         # the machine, watched from outside

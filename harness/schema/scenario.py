@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from accelbench.harness.schema.arrivals import ArrivalProcess, Bursts, Constant, Gamma, Poisson
+from accelbench.harness.schema.quality import check_asked
 from accelbench.harness.schema.trace import ServiceLevel
 
 
@@ -183,6 +184,7 @@ class TrainToTarget:
 
     def __post_init__(self) -> None:
         _positive(batch_size=self.batch_size, max_epochs=self.max_epochs)
+        check_asked(self.metric)
 
 
 Scenario: TypeAlias = (

@@ -1,14 +1,30 @@
 """How a training step is carried out, and what it tells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 Mark: TypeAlias = Callable[[Literal["forward", "backward", "communication", "optimizer"]], None]
 """Called at the end of a part of a training step, with the kind of that part."""
 
 PARTS = ("input", "forward", "backward", "communication", "optimizer")
 """The parts of a training step; the loop tells the first, the getting of its batch, by itself."""
+
+Lengths: TypeAlias = Mapping[int, int]
+"""Samples of a micro-batch by their tokens, as `WorkloadBuilder.lower` takes them: 1 token of models
+without tokens."""
+
+
+@runtime_checkable
+class TellsLengths(Protocol):
+    """A training run that knows how long its samples are, so that its FLOPs can be counted."""
+
+    def lengths(self, epoch: int) -> Iterable[Sequence[Lengths]]:
+        """Those of each micro-batch of each of the epoch's batches, in order; makes no batch.
+
+        Raises:
+            TrialError: The workload's operator graph is not of the sizes that this run has.
+        """
 
 
 @dataclass(frozen=True)

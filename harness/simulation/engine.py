@@ -1,7 +1,7 @@
 """The one simulated engine: any cost model, driven by the same loops as a real engine."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -32,7 +32,12 @@ from accelbench.harness.simulation.elapse import Elapse
 _PRACTICE: Mapping[str, Plain] = {
     "batching": "static: one batch, or one request, after another",
     "cache_state": {"all": "not modelled; each request begins with an empty cache of keys"},
-    "compilation": {"included": False, "what": "nothing is compiled"},
+    "compilation": {
+        "included": False,
+        "what": "nothing is compiled",
+        "recompiles": 0,
+        "graph_breaks": 0,
+    },
     "compile_flags": "none: nothing is compiled",
     "compile_path": "none: the cost model takes the operators as the eager model emits them",
     "devices": 1,
@@ -291,6 +296,6 @@ class _StandIn:
         """The indices stand for the samples."""
         return indices
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:  # noqa: ARG002  (nothing was answered)
-        """There is no answer, so there is no quality."""
-        return None
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:  # noqa: ARG002  (nothing was answered)
+        """There is no answer, so there is nothing to tell of it."""
+        return ()

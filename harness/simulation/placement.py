@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from accelbench.harness.errors import ConfigError
 from accelbench.harness.metrics.roofline import attainable_share, ridge
-from accelbench.harness.schema.builders import Generates, Trains, WorkloadBuilder
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES, OpGraph
 from accelbench.harness.schema.platform import Platform
 
@@ -69,13 +68,6 @@ class Place:
     bound: str
     share: float
     seconds: float
-
-
-def phases_of(builder: WorkloadBuilder) -> tuple[str, ...]:
-    """The phases that a builder lowers, by what it can do."""
-    served = ("prefill", "decode") if isinstance(builder, Generates) else ("forward",)
-    trained = ("train.forward", "train.backward", "train.optimizer")
-    return served + (trained if isinstance(builder, Trains) else ())
 
 
 def asked_by(graph: OpGraph, precision: str) -> Asked:

@@ -1,12 +1,13 @@
 """Workloads of plain integers, so that the harness can be tried without any engine."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelbench.harness.schema.opgraph import Operator, OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.quality import Quality
@@ -94,6 +95,10 @@ class FakeClassifier(_Fake):
             },
         }
 
+    def phases(self) -> Sequence[Phase]:
+        """One, with as many tokens a sample as it is asked for."""
+        return (Phase("forward", tokens=True, context=True),)
+
     def samples(self) -> "FakeSamples":
         """The integers from 0 on."""
         return FakeSamples(self.samples_count)
@@ -122,6 +127,10 @@ class FakeGenerator(_Fake):
             },
             "tokenizer": "none: a token is a number drawn",
         }
+
+    def phases(self) -> Sequence[Phase]:
+        """Reading a prompt, and a step of the answer."""
+        return tuple(Phase(name, tokens=True, context=True) for name in ("prefill", "decode"))
 
     def kv(self, element_bytes: float) -> KvLayout | None:  # noqa: ARG002  (keeps none)
         """There is no attention, so nothing is kept."""
@@ -166,15 +175,15 @@ class FakeSamples:
         """The inputs are the indices."""
         return list(indices)
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
-        """Share of the samples whose first answer is right; None where nothing was answered."""
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
+        """Share of the samples whose first answer is right; none where nothing was answered."""
         first: dict[int, bool] = {}
         for indices, answers in answered:
             for index, answer in zip(indices, answers, strict=True):
                 first.setdefault(index, answer == index)
         if not first:
-            return None
-        return Quality("accuracy", "test", sum(first.values()) / len(first), len(first))
+            return ()
+        return (Quality("accuracy", "test", sum(first.values()) / len(first), len(first)),)
 
 
 def _recorded(number: int, ask: Ask, seed: int, fake: FakeGenerator) -> Prompt:

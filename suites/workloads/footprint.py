@@ -1,11 +1,13 @@
-"""Memory of training that only the backward pass needs: the activations."""
+"""What one more forward pass shows of training: the activations it keeps, its blocks' FLOPs."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def activation_bytes(model: nn.Module, loss: Callable[[], Tensor]) -> int:
@@ -38,6 +40,28 @@ def activation_bytes(model: nn.Module, loss: Callable[[], Tensor]) -> int:
         alive = loss()  # until all are counted: an address that is given up could come again
     del alive
     return sum(seen.values())
+
+
+def forward_flops(
+    model: nn.Module, blocks: Collection[nn.Module], loss: Callable[[], Tensor]
+) -> int:
+    """FLOPs of some parts of a model in one forward pass, by PyTorch's own counter.
+
+    Attention is computed by products, which the counter knows on every device; nothing is saved
+    for its causal half. The model is left as it was.
+
+    Args:
+        model: What is trained.
+        blocks: Parts of it, none within another.
+        loss: Runs its forward pass to the loss, once.
+    """
+    counter = FlopCounterMode(display=False)
+    with _left_alone(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        loss()
+    root, chosen = type(model).__name__, {id(block) for block in blocks}
+    names = [f"{root}.{name}" for name, part in model.named_modules() if id(part) in chosen]
+    counts = counter.get_flop_counts()
+    return sum(sum(counts[name].values()) for name in names if name in counts)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ where earlier results were, and nothing else is in the call.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import Operator, OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
 from accelbench.suites.workloads.extras import require
@@ -121,6 +122,10 @@ class Kernels:
                 return (1,)
         return self.shape
 
+    def phases(self) -> Sequence[Phase]:
+        """The operator."""
+        return (Phase("forward"),)
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The one operator, in closed form; elements of each operand once.
 
@@ -209,10 +214,6 @@ class Operands:
         """The operands at these indices."""
         return self.values[list(indices)]
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:  # noqa: ARG002  (nothing to score)
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:  # noqa: ARG002  (nothing to score)
         """None: a product of random numbers is no answer to a question."""
-        return None
-
-    def figures(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Sequence[Quality]:  # noqa: ARG002  (nothing to score)
-        """None at all, for the same reason."""
-        return []
+        return ()

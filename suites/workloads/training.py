@@ -1,13 +1,12 @@
 """Training by gradient descent in PyTorch: one run for every family that is trained."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -16,8 +15,9 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
-from accelbench.harness.schema.training import Mark, Practice, Step
-from accelbench.suites.workloads.footprint import activation_bytes
+from accelbench.harness.schema.training import Lengths, Mark, Practice, Step
+from accelbench.suites.workloads.footprint import activation_bytes, forward_flops
+from accelbench.suites.workloads.weights_file import save_tensors
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -33,6 +33,13 @@ class Lesson(Protocol):
 
     def batch(self, indices: Sequence[int], model: nn.Module) -> Any:
         """Inputs and truths of these samples, where the model lies and in its format."""
+
+    def lengths(self, indices: Sequence[int]) -> Lengths:
+        """How long these samples are, without making a batch of them.
+
+        Raises:
+            TrialError: The workload's operator graph is of other sizes than a training step.
+        """
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The mean loss over the samples of a batch, shape ()."""
@@ -109,12 +116,26 @@ class GradientTraining:
 
     def batches(self, epoch: int) -> Iterable[Sequence[Any]]:
         """All training samples once; a batch is its micro-batches, made when asked for."""
+        for taken in self._drawn(epoch):
+            yield [self._lesson.batch(part, self._model) for part in self._parts(taken)]
+
+    def lengths(self, epoch: int) -> Iterable[Sequence[Lengths]]:
+        """How long the samples of each micro-batch of `batches` are.
+
+        Raises:
+            TrialError: The workload's operator graph is of other sizes than a training step.
+        """
+        for taken in self._drawn(epoch):
+            yield [self._lesson.lengths(part) for part in self._parts(taken)]
+
+    def _drawn(self, epoch: int) -> Iterator[Sequence[int]]:
+        """The samples of each batch of an epoch, over all processes that share it."""
         draw = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
         order = torch.randperm(self._lesson.count, generator=draw).tolist()
         for start in range(0, len(order), self._batch_size):
             taken = order[start : start + self._batch_size]
             if self._practice.ranks == 1 or len(taken) == self._batch_size:
-                yield [self._lesson.batch(part, self._model) for part in self._parts(taken)]
+                yield taken
 
     def _parts(self, taken: Sequence[int]) -> Iterator[Sequence[int]]:
         """This process's samples of a batch, micro-batch by micro-batch, none of them empty."""
@@ -156,15 +177,15 @@ class GradientTraining:
             ForeignError: The file cannot be written.
         """
         with foreign("saving the weights", where=path.name):
-            state = {name: own.contiguous() for name, own in self._model.state_dict().items()}
-            save_file(_each_once(state), path)
+            save_tensors(_each_once(self._model.state_dict()), path)
 
     def facts(self) -> Mapping[str, Plain]:
         """What the lesson tells, how a step is carried out, and the bytes that training keeps.
 
         Bytes are those of this process: gradients and optimiser's state as they are now, none
         before the first step; activations those of one full micro-batch, found by running its
-        forward pass once more.
+        forward pass once more. Where activations are computed again, `recomputed` tells the FLOPs
+        of that, padding and all, in such a micro-batch.
         """
         practice = self._practice
         recomputed = "activations of each block" if practice.checkpointing else "none"
@@ -192,20 +213,40 @@ class GradientTraining:
                 "activations": self._activation_bytes,
             },
             "trained_parameters": sum(own.numel() for own in self._trained()),
+            **({"recomputed": self._recomputed} if practice.checkpointing else {}),
         }
 
     @cached_property
     def _activation_bytes(self) -> int:
+        return activation_bytes(self._bare, self._full_loss())
+
+    @cached_property
+    def _recomputed(self) -> Mapping[str, Plain]:
+        blocks = self._lesson.blocks(self._model)
+        flops = forward_flops(self._bare, blocks, self._full_loss())
+        return {"flops": flops, "samples": self._full_size}
+
+    @property
+    def _bare(self) -> nn.Module:
+        """The model without what averages its gradients."""
+        bare: nn.Module = getattr(self._model, "module", self._model)
+        return bare
+
+    @property
+    def _full_size(self) -> int:
+        """Samples of a full micro-batch on this device."""
         shared_by = self._practice.ranks * self._practice.accumulate
-        size = min(self._batch_size // shared_by, self._lesson.count)
-        batch = self._lesson.batch(range(size), self._model)
-        bare = getattr(self._model, "module", self._model)
+        return min(self._batch_size // shared_by, self._lesson.count)
+
+    def _full_loss(self) -> Callable[[], Tensor]:
+        """The forward pass of one full micro-batch, to be run."""
+        batch = self._lesson.batch(range(self._full_size), self._model)
 
         def loss() -> Tensor:
             with self._autocast():
-                return self._lesson.loss(bare, batch)
+                return self._lesson.loss(self._bare, batch)
 
-        return activation_bytes(bare, loss)
+        return loss
 
     def _trained(self) -> list[nn.Parameter]:
         return [own for own in self._model.parameters() if own.requires_grad]

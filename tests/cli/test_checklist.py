@@ -54,10 +54,10 @@ def test_the_document_has_every_item_for_every_cell(accelbench, rehearsal):
     assert sum(sum(told.values()) for told in document["groups"].values()) == 325
 
 
-def test_every_evidence_leads_to_a_value_in_the_bundle(accelbench, rehearsal):
+def test_every_evidence_leads_to_a_value_in_the_bundle(accelbench_here, rehearsal):
     """A file that is there, and a JSON pointer into it."""
     files = {}
-    document = accelbench("checklist", str(rehearsal), "--json").document()
+    document = accelbench_here("checklist", str(rehearsal), "--json").document()
     told = [cell["evidence"] for item in document["items"] for cell in item["cells"].values()]
     places = {place for evidence in told if evidence for place in evidence.split()}
     assert len(places) > 50
@@ -70,9 +70,9 @@ def test_every_evidence_leads_to_a_value_in_the_bundle(accelbench, rehearsal):
         assert found not in (None, "", [], {}), place
 
 
-def test_rules_name_their_cell_and_level(accelbench, rehearsal):
+def test_rules_name_their_cell_and_level(accelbench_here, rehearsal):
     """Reject, warn or split, with what was seen."""
-    document = accelbench("checklist", str(rehearsal), "--json").document()
+    document = accelbench_here("checklist", str(rehearsal), "--json").document()
     for rule in document["rules"]:
         assert rule.keys() == {"id", "level", "cell", "detail"}
         assert rule["level"] == rule_texts()[rule["id"]].level
@@ -81,10 +81,10 @@ def test_rules_name_their_cell_and_level(accelbench, rehearsal):
 
 
 def test_the_text_tells_the_score_then_what_is_missing_and_what_would_answer_it(
-    accelbench, rehearsal
+    accelbench_here, rehearsal
 ):
     """What the survey asks for comes first."""
-    ended = accelbench("checklist", str(rehearsal))
+    ended = accelbench_here("checklist", str(rehearsal))
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[0].split() == ["group", "answered", "not", "applicable", "missing"]
@@ -100,9 +100,9 @@ def test_the_text_tells_the_score_then_what_is_missing_and_what_would_answer_it(
     assert lines[asked + 3].startswith("      answered by: ")
 
 
-def test_a_declared_answer_is_marked_and_a_misspelled_one_is_told(accelbench, declared_bundle):
+def test_a_declared_answer_is_marked_and_a_misspelled_one_is_told(accelbench_here, declared_bundle):
     """The user's word counts where nothing can be observed, and never in silence."""
-    document = accelbench("checklist", str(declared_bundle), "--json").document()
+    document = accelbench_here("checklist", str(declared_bundle), "--json").document()
     partition = next(item for item in document["items"] if item["id"] == "GEN-11")
     assert partition["status"] == "answered"
     assert partition["declared"] is True
@@ -111,7 +111,7 @@ def test_a_declared_answer_is_marked_and_a_misspelled_one_is_told(accelbench, de
     )
     cloud = next(item for item in document["items"] if item["id"] == "ENERGY-26")
     assert cloud["status"] == "missing"
-    out = accelbench("checklist", str(declared_bundle)).out
+    out = accelbench_here("checklist", str(declared_bundle)).out
     assert "declare.hw.partitoin answers nothing" in out
     assert "on the user's word alone" in out
 
@@ -125,7 +125,7 @@ def test_a_bundle_is_judged_in_less_than_a_second(rehearsal):
     assert [cell.cell for cell in found.cells] == list(bundle.campaign.cell_names)
 
 
-def test_a_failed_cell_lacks_what_applies_to_it(accelbench, tmp_path):
+def test_a_failed_cell_lacks_what_applies_to_it(accelbench, accelbench_here, tmp_path):
     """The command still tells, and exits 0."""
     out = tmp_path / "bundle"
     ran = accelbench(
@@ -133,23 +133,23 @@ def test_a_failed_cell_lacks_what_applies_to_it(accelbench, tmp_path):
         *("--out", str(out)),
     )
     assert ran.code == 1
-    ended = accelbench("checklist", str(out), "--json")
+    ended = accelbench_here("checklist", str(out), "--json")
     assert ended.code == 0
     first = ended.document()["items"][0]
     assert first["status"] == "missing"
     assert "failed" in first["cells"]["stream"]["reason"]
 
 
-def test_what_is_no_bundle_is_refused(accelbench, tmp_path):
+def test_what_is_no_bundle_is_refused(accelbench_here, tmp_path):
     """One line, exit code 2."""
-    ended = accelbench("checklist", str(tmp_path / "nowhere"))
+    ended = accelbench_here("checklist", str(tmp_path / "nowhere"))
     assert ended.code == 2
     assert "nowhere" in ended.complaint()
 
 
-def test_list_checklist_has_the_columns_of_each_item_and_what_answers_it(accelbench):
+def test_list_checklist_has_the_columns_of_each_item_and_what_answers_it(accelbench_here):
     """The name is the id, the summary what is to be reported."""
-    listed = accelbench("list", "checklist", "--json").document()["items"]
+    listed = accelbench_here("list", "checklist", "--json").document()["items"]
     assert [item["name"] for item in listed] == list(items())
     for item in listed:
         assert item["id"] == item["name"]

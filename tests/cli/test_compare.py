@@ -45,9 +45,9 @@ def verdicts(ended) -> dict[str, dict]:
     return {item["metric"]: item for item in ended.document()["verdicts"]}
 
 
-def test_the_same_again_is_equivalent(accelbench, base: Path) -> None:
+def test_the_same_again_is_equivalent(accelbench_here, base: Path) -> None:
     """Exit 0; ratios of 1; nothing of the environment differs."""
-    ended = accelbench("compare", str(base), str(base), "--json")
+    ended = accelbench_here("compare", str(base), str(base), "--json")
     found = verdicts(ended)
     assert ended.code == 0
     assert found["e2e.service.p50"]["verdict"] == "equivalent"
@@ -56,10 +56,10 @@ def test_the_same_again_is_equivalent(accelbench, base: Path) -> None:
     assert found["e2e.service.p50"]["interval"]["over"] == "trials"
 
 
-def test_what_differs_must_be_named(accelbench, base: Path, campaign) -> None:
+def test_what_differs_must_be_named(accelbench, accelbench_here, base: Path, campaign) -> None:
     """Another option of the engine is incomparable until it is what is compared; worse exits 1."""
     slower = campaign("slower", "adapter.jitter=0.01", "adapter.latency_s=0.002")
-    unnamed = accelbench("compare", str(base), str(slower), "--json")
+    unnamed = accelbench_here("compare", str(base), str(slower), "--json")
     assert unnamed.code == 0
     reason = verdicts(unnamed)["e2e.service.p50"]["reason"]
     assert reason.startswith("the cells differ in their adapter; if that is what is compared")
@@ -69,24 +69,24 @@ def test_what_differs_must_be_named(accelbench, base: Path, campaign) -> None:
     assert worse["verdict"] == "worse"
     assert worse["interval"]["low"] < worse["ratio"] < worse["interval"]["high"]
     assert worse["ratio"] == pytest.approx(2.1 / 1.1, rel=0.02)
-    turned = accelbench("compare", str(slower), str(base), "--factor", "config")
+    turned = accelbench_here("compare", str(slower), str(base), "--factor", "config")
     assert turned.code == 0
     assert "better" in turned.out
 
 
-def test_wrong_requests(accelbench, base: Path) -> None:
+def test_wrong_requests(accelbench_here, base: Path) -> None:
     """A metric that is none, a margin that is none, a bundle that is none: one line, exit 2."""
     for words in (
         ("--metric", "latency"),
         ("--margin", "0"),
     ):
-        assert accelbench("compare", str(base), str(base), *words).code == 2
-    assert accelbench("compare", str(base), str(base.parent / "nothing")).code == 2
+        assert accelbench_here("compare", str(base), str(base), *words).code == 2
+    assert accelbench_here("compare", str(base), str(base.parent / "nothing")).code == 2
 
 
-def test_a_cell_that_one_bundle_lacks_is_told(accelbench, base: Path, rehearsal: Path) -> None:
+def test_a_cell_that_one_bundle_lacks_is_told(accelbench_here, base: Path, rehearsal: Path) -> None:
     """Its verdict is incomparable, not left out."""
-    ended = accelbench("compare", str(base), str(rehearsal), "--json")
+    ended = accelbench_here("compare", str(base), str(rehearsal), "--json")
     lacking = [item for item in ended.document()["verdicts"] if item["cell"] == "train"]
     assert lacking
     assert {item["reason"] for item in lacking} == {"the base bundle has no cell of this name"}

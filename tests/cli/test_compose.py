@@ -37,6 +37,18 @@ def test_a_cell_for_other_presets_is_left_out(suite):
     assert [*suite(cells, "platform=b200_paper")] == ["always", "there"]
 
 
+def test_values_for_all_cells_give_way_to_a_cell_s_own(tmp_path):
+    """A suite says once what holds for all of its cells."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "summary: s\nchoose: {workload: fake_generator, adapter: fake, scenario: single_stream}\n"
+        "set: {rules.warmup: 7}\n"
+        "cells: {one: {}, other: {set: {rules.warmup: 0}}}\n"
+    )
+    found = {cell.name: cell.rules.warmup for cell in compose_suite(str(path), [])}
+    assert found == {"one": 7, "other": 0}
+
+
 def test_a_value_of_several_kinds_is_replaced_whole(suite):
     """Another arrival process has other keys than the preset's."""
     cells = "  one: {choose: {scenario: open_loop}}\n"
@@ -78,6 +90,28 @@ def test_a_mapping_is_merged_into_the_one_that_is_there(suite):
     cells = "  one: {choose: {scenario: single_stream}}\n"
     limits = suite(cells, "rules.limits={drift: 0.5}")["one"].rules.limits
     assert (limits.drift, limits.samples) == (0.5, 1)
+
+
+def test_a_cell_says_which_kind_of_workload_it_stands_for(suite):
+    """As its suite or the user says; what is measured is the same, so its hash is too."""
+    cells = "  one: {choose: {scenario: single_stream}, set: {category: realtime_inf}}\n"
+    told, other = suite(cells)["one"], suite(cells, "category=edge_inf")["one"]
+    assert (told.category, other.category) == ("realtime_inf", "edge_inf")
+    assert told.hash == other.hash == suite(cells, "category=null")["one"].hash
+
+
+@pytest.mark.parametrize("category", ["pretrain", "training"])
+def test_a_category_that_does_not_fit_the_scenario_is_refused(suite, category):
+    """One request at a time is no training, and there are six categories."""
+    cells = "  one: {choose: {scenario: single_stream}}\n"
+    with pytest.raises(ConfigError, match=r"one.*batch_inf"):
+        suite(cells, f"category={category}")
+
+
+def test_a_group_is_chosen_and_not_set(suite):
+    """A preset has to be named under `choose`."""
+    with pytest.raises(ConfigError, match="the cell has no key 'scenario'"):
+        suite("  one: {choose: {scenario: single_stream}, set: {scenario: offline}}\n")
 
 
 def test_a_wrong_value_names_the_cell_and_the_key(suite):

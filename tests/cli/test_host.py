@@ -66,6 +66,28 @@ def test_what_was_measured_is_what_cells_on_this_machine_are_held_to(kept, confi
     assert preset("platform", HOST)["peak"]["fp32"]["value"] == 100_000_000_000
 
 
+def test_a_gpu_has_a_sheet_of_its_own(kept, configuration):
+    """What a processor reached is no measure for a GPU, nor the other way round."""
+    own = replace(SHEET, family="gpu", summary="a GPU, measured")
+    path = kept(own)
+    assert path == configuration / "accelbench" / "platform" / "this_host_gpu.yaml"
+    assert sheet_of("platform=this_host").peak == {}
+    found = [
+        compose_suite("levers", ["platform=this_host", *more])[0].platform
+        for more in (["adapter.device=cuda"], [])
+    ]
+    assert found[0] == own
+    assert found[1].peak == {}
+    assert compose_suite("levers_gpu", ["platform=this_host"])[0].platform == own
+
+
+def test_without_one_a_gpu_is_told_how_to_get_it():
+    """The command measures the GPU."""
+    found = compose_suite("levers", ["adapter.device=cuda"])[0].platform
+    assert found.peak == {}
+    assert found.sources == ("not measured: accelbench run peaks adapter.device=cuda",)
+
+
 def test_other_platforms_stay_as_they_are(kept):
     """A datasheet is never replaced by a measurement."""
     before = sheet_of("platform=b200_paper")

@@ -52,17 +52,17 @@ def test_a_closed_loop_of_chats_is_a_document(accelbench, server):
         (("--rate", "4", "--tokenizer", "nowhere"), "'nowhere' holds no tokenizer"),
     ],
 )
-def test_a_wrong_request_is_one_line(accelbench, words, complaint):
+def test_a_wrong_request_is_one_line(accelbench_here, words, complaint):
     """Nothing is sent, and the exit code says that the request was wrong."""
-    ended = accelbench("load", "--url", "http://127.0.0.1:1", *TO, "--requests", "5", *words)
+    ended = accelbench_here("load", "--url", "http://127.0.0.1:1", *TO, "--requests", "5", *words)
     assert ended.code == 2
     assert complaint in ended.complaint()
 
 
-def test_a_wrong_address_is_one_line(accelbench):
+def test_a_wrong_address_is_one_line(accelbench_here):
     """Also one that holds a password, which is not repeated."""
     url = "http://me:secret@127.0.0.1:1"
-    ended = accelbench("load", "--url", url, *TO, "--requests", "5", "--rate", "1")
+    ended = accelbench_here("load", "--url", url, *TO, "--requests", "5", "--rate", "1")
     assert ended.code == 2
     assert "secret" not in ended.err
 

@@ -31,9 +31,9 @@ def trace(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_document_has_every_metric_that_applies(accelbench, trace: Path) -> None:
+def test_the_document_has_every_metric_that_applies(accelbench_here, trace: Path) -> None:
     """Values as numbers, absent ones null beside a reason; exit 0."""
-    ended = accelbench("metrics", str(trace), "--json")
+    ended = accelbench_here("metrics", str(trace), "--json")
     assert ended.code == 0
     document = ended.document()
     assert document["schema"] == "accelbench.metrics/1"
@@ -45,26 +45,28 @@ def test_the_document_has_every_metric_that_applies(accelbench, trace: Path) -> 
     assert "e2e.response.mlperf.p99" not in found
 
 
-def test_a_sheet_and_order_statistics_are_given_when_asked(accelbench, trace: Path) -> None:
+def test_a_sheet_and_order_statistics_are_given_when_asked(accelbench_here, trace: Path) -> None:
     """`--platform` brings the peak, `--mlperf` the order statistic floor(N p)."""
-    ended = accelbench("metrics", str(trace), "--json", "--mlperf", "--platform", "fig3_reference")
+    ended = accelbench_here(
+        "metrics", str(trace), "--json", "--mlperf", "--platform", "fig3_reference"
+    )
     found = ended.document()["measurements"]
     assert found["e2e.response.mlperf.p50"]["value"] == pytest.approx(3.0)
     assert found["e2e.response.p50"]["value"] == pytest.approx(2.0)
     assert found["flops.utilization"]["reason"] != "no platform sheet is known"
 
 
-def test_people_get_a_line_each(accelbench, trace: Path) -> None:
+def test_people_get_a_line_each(accelbench_here, trace: Path) -> None:
     """Name and value, or name and reason."""
-    ended = accelbench("metrics", str(trace))
+    ended = accelbench_here("metrics", str(trace))
     assert "tp.requests" in ended.out
     assert "none: no platform sheet is known" in ended.out
 
 
-def test_a_folder_without_a_trace_is_a_wrong_request(accelbench, tmp_path: Path) -> None:
+def test_a_folder_without_a_trace_is_a_wrong_request(accelbench_here, tmp_path: Path) -> None:
     """One line: what, where, what to do; exit 2."""
-    ended = accelbench("metrics", str(tmp_path))
+    ended = accelbench_here("metrics", str(tmp_path))
     assert ended.code == 2
     assert "no trace here" in ended.complaint()
-    unknown = accelbench("metrics", str(tmp_path), "--platform", "nosuch")
+    unknown = accelbench_here("metrics", str(tmp_path), "--platform", "nosuch")
     assert unknown.code == 2

@@ -32,16 +32,42 @@ def test_what_is_here_is_told_at_once(monkeypatch, tmp_path, capsys):
     assert document["files"] == [{"name": "b", "size_bytes": 0, "sha256": _EMPTY}]
 
 
-def test_a_misspelled_name_is_told_the_nearest(accelbench):
+def test_a_misspelled_name_is_told_the_nearest(accelbench_here):
     """Nothing is fetched; the request was wrong."""
-    ended = accelbench("models", "get", "smolm2")
+    ended = accelbench_here("models", "get", "smolm2")
     assert ended.code == 2
     assert "did you mean 'smollm2'?" in ended.complaint()
 
 
-def test_what_is_not_here_is_listed_with_the_way_to_get_it(accelbench, tmp_path):
+def test_what_is_not_here_is_listed_with_the_way_to_get_it(accelbench_here, tmp_path):
     """A null path stands beside its reason."""
-    ended = accelbench("list", "models", "--json", env={"XDG_CACHE_HOME": str(tmp_path)})
+    ended = accelbench_here("list", "models", "--json", env={"XDG_CACHE_HOME": str(tmp_path)})
     for item in ended.document()["items"]:
         assert item["path"] is None
         assert item["reason"].endswith(f"accelbench models get {item['name']}")
+
+
+def test_no_index_ends_with_one_line_and_a_failure(accelbench, tmp_path):
+    """Nothing on standard output, with or without JSON: a script sees the exit code."""
+    env = {"XDG_CACHE_HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    for words in ((), ("--json",)):
+        ended = accelbench("models", "get", "cora", *words, env=env)
+        assert (ended.code, ended.out) == (1, "")
+        assert "see that pip reaches a package index" in ended.complaint()
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(accelbench, tmp_path):
+    """A file stands where its folder should."""
+    (tmp_path / "file").touch()
+    ended = accelbench("models", "get", "cora", env={"XDG_CACHE_HOME": str(tmp_path / "file")})
+    assert ended.code == 1
+    assert "Not a directory" in ended.complaint()
+
+
+def test_both_listings_tell_the_same_names(accelbench):
+    """A line each, as in JSON."""
+    lines = accelbench("list", "models").out.splitlines()
+    items = accelbench("list", "models", "--json").document()["items"]
+    assert [line.split()[0] for line in lines] == [item["name"] for item in items]
+    for item in items:
+        assert item["size_bytes"] == sum(one["size_bytes"] for one in item["files"])

@@ -32,7 +32,7 @@ def test_a_campaign_ends_with_its_table_and_the_bundles_path(accelbench, tmp_pat
     assert "[1/5]" in ended.err
 
 
-def test_json_is_one_document_and_the_show_answer(accelbench):
+def test_json_is_one_document_and_the_show_answer(accelbench, accelbench_here):
     """With --json, standard output holds the `show` document and nothing else."""
     ended = accelbench("run", "rehearsal", NO_TRACKER, "--out", "bundle", "--json")
     document = ended.document()
@@ -41,15 +41,15 @@ def test_json_is_one_document_and_the_show_answer(accelbench):
     assert stream["status"] == "valid"
     assert stream["trials"] == 3
     assert stream["measurements"]["e2e.service.p50"]["unit"] == "s"
-    assert accelbench("show", "bundle", "--json").document()["cells"] == document["cells"]
+    assert accelbench_here("show", "bundle", "--json").document()["cells"] == document["cells"]
 
 
 def test_without_out_the_bundle_lies_in_results_local(accelbench, tmp_path):
     """The default folder tells suite, time and campaign."""
-    ended = accelbench("run", "rehearsal", NO_TRACKER, "rules.trials=1")
+    ended = accelbench("run", _one_cell(tmp_path), NO_TRACKER, "rules.trials=1")
     folder = tmp_path / ended.out.splitlines()[-1]
     assert folder.parent == tmp_path / "results" / "local"
-    assert folder.name.startswith("rehearsal-")
+    assert folder.name.startswith("own-")
     assert (folder / "manifest.json").is_file()
 
 
@@ -111,9 +111,9 @@ def test_rounds_do_every_cell_once_before_any_cell_twice(rehearsal):
         (["run", "nowhere.yaml"], "cannot read the suite"),
     ],
 )
-def test_a_wrong_request_is_one_line_and_exit_code_2(accelbench, tmp_path, words, said):
+def test_a_wrong_request_is_one_line_and_exit_code_2(accelbench_here, tmp_path, words, said):
     """What is wrong is said in one line; nothing is run and no folder is made."""
-    ended = accelbench(*words, "--out", "bundle")
+    ended = accelbench_here(*words, "--out", "bundle")
     assert ended.code == 2
     assert said in ended.complaint()
     assert not (tmp_path / "bundle").exists()
@@ -131,35 +131,35 @@ def test_an_override_applies_to_every_cell_that_has_its_key(accelbench):
     assert cells["offline-batch_size=1"]["tp.samples"]["value"] > 0
 
 
-def test_a_folder_that_is_not_ours_is_refused(accelbench, tmp_path):
+def test_a_folder_that_is_not_ours_is_refused(accelbench_here, tmp_path):
     """A folder with something else in it is left alone."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "diary.txt").write_text("dear diary")
-    ended = accelbench("run", "rehearsal", NO_TRACKER, "--out", "mine")
+    ended = accelbench_here("run", "rehearsal", NO_TRACKER, "--out", "mine")
     assert ended.code == 2
     assert "holds something else ('diary.txt')" in ended.complaint()
     assert [path.name for path in folder.iterdir()] == ["diary.txt"]
 
 
-def test_a_file_in_place_of_the_folder_is_refused(accelbench, tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused(accelbench_here, tmp_path):
     """A file is no folder."""
     (tmp_path / "taken").write_text("")
-    ended = accelbench("run", "rehearsal", NO_TRACKER, "--out", "taken")
+    ended = accelbench_here("run", "rehearsal", NO_TRACKER, "--out", "taken")
     assert ended.code == 2
     assert "cannot write there" in ended.complaint()
 
 
-def test_another_campaign_in_the_folder_is_refused(accelbench, rehearsal):
+def test_another_campaign_in_the_folder_is_refused(accelbench_here, rehearsal):
     """Other overrides make another campaign."""
-    ended = accelbench("run", "rehearsal", NO_TRACKER, "--out", str(rehearsal))
+    ended = accelbench_here("run", "rehearsal", NO_TRACKER, "--out", str(rehearsal))
     assert ended.code == 2
     assert "another overrides" in ended.complaint()
 
 
 def test_a_finished_campaign_is_not_run_again(accelbench, tmp_path):
     """The same command with the same folder is refused once all is done."""
-    words = ("run", "rehearsal", NO_TRACKER, "rules.trials=1", "--out", "bundle")
+    words = ("run", _one_cell(tmp_path), NO_TRACKER, "rules.trials=1", "--out", "bundle")
     assert accelbench(*words).code == 0
     before = _records(tmp_path / "bundle")
     ended = accelbench(*words)
@@ -168,22 +168,22 @@ def test_a_finished_campaign_is_not_run_again(accelbench, tmp_path):
     assert _records(tmp_path / "bundle") == before
 
 
-def test_a_worker_that_crashes_costs_one_trial(accelbench, tmp_path):
+def test_a_worker_that_crashes_costs_one_trial(accelbench, accelbench_here, tmp_path):
     """The trial becomes a failed record with reason and log; the campaign goes on; exit code 1."""
     ended = accelbench(
         *("run", "rehearsal", NO_TRACKER, "adapter.crash_at=3", "adapter.crash_on_repeat=1"),
-        *("--out", "bundle", "--json"),
+        *("rules.trials=2", "--out", "bundle", "--json"),
     )
     assert ended.code == 1
     cells = {cell["cell"]: cell for cell in ended.document()["cells"]}
     assert cells["stream"]["status"] == "failed"
-    assert cells["stream"]["trials"] == 3
+    assert cells["stream"]["trials"] == 2
     reason = cells["stream"]["reasons"][0]
     assert reason["code"] == "crashed"
     assert "SIGKILL" in reason["detail"]
     record = json.loads((tmp_path / "bundle/records/stream/1/record.json").read_text())
     assert record["log_tail"]
-    assert accelbench("verify", "bundle").code == 0
+    assert accelbench_here("verify", "bundle").code == 0
 
 
 def test_a_worker_that_hangs_is_ended_at_its_time_limit(accelbench, tmp_path):
@@ -227,7 +227,7 @@ def test_an_engine_that_fails_says_so_in_its_record(accelbench):
     assert cells["generate"]["measurements"]["tp.decode"]["value"] > 0
 
 
-def test_a_failed_trial_is_tried_again_on_resume(accelbench, tmp_path):
+def test_a_failed_trial_is_tried_again_on_resume(accelbench, accelbench_here, tmp_path):
     """The same command again does the failed trials only; the failed attempt is kept and told."""
     words = ("run", _one_cell(tmp_path), NO_TRACKER, "--out", "bundle")
     ended = accelbench(*words)
@@ -243,7 +243,7 @@ def test_a_failed_trial_is_tried_again_on_resume(accelbench, tmp_path):
     (cell,) = ended.document()["cells"]
     assert cell["reasons"][0]["code"] == "failed_attempt"
     assert (tmp_path / "bundle/records/one/1.failed-1/record.json").is_file()
-    assert accelbench("verify", "bundle").code == 0
+    assert accelbench_here("verify", "bundle").code == 0
 
 
 def _fail(bundle: Path, cell: str, repeat: int) -> None:
@@ -255,10 +255,11 @@ def _fail(bundle: Path, cell: str, repeat: int) -> None:
     path.write_text(json.dumps(record))
 
 
-def test_a_killed_campaign_goes_on_and_repeats_nothing(tmp_path, accelbench):
+def test_a_killed_campaign_goes_on_and_repeats_nothing(tmp_path, accelbench, accelbench_here):
     """After `kill -9` of the parent the workers are gone, and only missing trials are done."""
     bundle = tmp_path / "bundle"
-    words = ["run", "rehearsal", NO_TRACKER, "rules.session=fresh", "--out", "bundle"]
+    words = ["run", "rehearsal", NO_TRACKER, "rules.session=fresh", "rules.trials=2"]
+    words += ["--out", "bundle"]
     with subprocess.Popen(
         [sys.executable, "-m", "accelbench.cli.main", *words],
         cwd=tmp_path,
@@ -268,15 +269,15 @@ def test_a_killed_campaign_goes_on_and_repeats_nothing(tmp_path, accelbench):
         _wait(lambda: len(_records(bundle)) >= 4)
         parent.send_signal(signal.SIGKILL)
     before = _records(bundle)
-    assert 4 <= len(before) < 15
+    assert 4 <= len(before) < 10
     _wait(lambda: not _workers(bundle))
     assert not (bundle / "manifest.json").exists()
     ended = accelbench(*words)
     assert ended.code == 0, ended.err
     after = _records(bundle)
-    assert len(after) == 15
+    assert len(after) == 10
     assert {name: after[name] for name in before} == before
-    assert accelbench("verify", "bundle").code == 0
+    assert accelbench_here("verify", "bundle").code == 0
 
 
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path):

@@ -10,30 +10,30 @@ from accelbench.cli.main import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_list_answers_for_every_kind(accelbench, kind):
+def test_list_answers_for_every_kind(accelbench_here, kind):
     """Each kind has items with a name and a summary, as text and as JSON."""
-    document = accelbench("list", kind, "--json").document()
+    document = accelbench_here("list", kind, "--json").document()
     assert document["schema"] == "accelbench.list/1"
     assert document["kind"] == kind
     assert document["items"]
     for item in document["items"]:
         assert item["name"]
         assert item["summary"]
-    assert document["items"][0]["name"] in accelbench("list", kind).out
+    assert document["items"][0]["name"] in accelbench_here("list", kind).out
 
 
-def test_list_metrics_has_what_a_reader_needs_to_check_a_number(accelbench):
+def test_list_metrics_has_what_a_reader_needs_to_check_a_number(accelbench_here):
     """Unit, formula, source and direction of each."""
-    for item in accelbench("list", "metrics", "--json").document()["items"]:
+    for item in accelbench_here("list", "metrics", "--json").document()["items"]:
         assert item["unit"]
         assert item["formula"]
         assert item["source"]
         assert item["better"] in ("lower", "higher", "neither")
 
 
-def test_list_platforms_names_a_source_for_each(accelbench):
+def test_list_platforms_names_a_source_for_each(accelbench_here):
     """Sources are never empty; what is absent has its reason."""
-    items = accelbench("list", "platforms", "--json").document()["items"]
+    items = accelbench_here("list", "platforms", "--json").document()["items"]
     assert {"b200_paper", "tpu_v5p_paper", "fig3_reference", "this_host"} <= {
         item["name"] for item in items
     }
@@ -63,9 +63,9 @@ def test_show_tells_each_cell_with_evidence_and_verdict(accelbench, rehearsal):
     assert "valid" in ended.out
 
 
-def test_show_json_keeps_absences_with_their_reason(accelbench, rehearsal):
+def test_show_json_keeps_absences_with_their_reason(accelbench_here, rehearsal):
     """A value that is null stands beside its reason, and simulated energy says it is modelled."""
-    document = accelbench("show", str(rehearsal), "--json").document()
+    document = accelbench_here("show", str(rehearsal), "--json").document()
     seen_energy = False
     for cell in document["cells"]:
         for name, found in cell["measurements"].items():
@@ -108,9 +108,9 @@ def test_verify_needs_no_engine(rehearsal):
 
 
 @pytest.mark.parametrize("verb", ["show", "verify", "mirror"])
-def test_a_folder_that_is_no_bundle_is_one_line(accelbench, tmp_path, verb):
+def test_a_folder_that_is_no_bundle_is_one_line(accelbench_here, tmp_path, verb):
     """What, where, what to do; exit code 2."""
-    ended = accelbench(verb, str(tmp_path / "nowhere"))
+    ended = accelbench_here(verb, str(tmp_path / "nowhere"))
     assert ended.code == 2
     assert "nowhere" in ended.complaint()
 
@@ -133,7 +133,7 @@ def test_help_imports_nothing_heavy():
     assert "run a campaign" in done.stdout
 
 
-def test_a_server_that_is_down_costs_nothing_but_a_warning(accelbench, tmp_path):
+def test_a_server_that_is_down_costs_nothing_but_a_warning(accelbench, accelbench_here, tmp_path):
     """The campaign ends in time with a complete bundle, and says how to send it later."""
     began = time.monotonic()
     ended = accelbench(
@@ -143,7 +143,7 @@ def test_a_server_that_is_down_costs_nothing_but_a_warning(accelbench, tmp_path)
     assert ended.code == 0
     assert ended.err.count("not mirrored") == 1
     assert "accelbench mirror bundle" in ended.err
-    assert accelbench("verify", "bundle").code == 0
+    assert accelbench_here("verify", "bundle").code == 0
     assert time.monotonic() - began < 120
     ended = accelbench("mirror", "bundle")
     assert ended.code == 1

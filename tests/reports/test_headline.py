@@ -13,12 +13,12 @@ SERVED = (*TOKENS, "e2e.response.p99", "tp.system")
 LEVEL = ("goodput.requests", "slo.attainment")
 
 
-def cell(scenario, *names, absent=()):
+def cell(scenario, *names, absent=(), family="decoder"):
     """A cell with these measurements, some of them without a value."""
     found = {name: Measurement(1.0, "1", 9) for name in (*names, "e2e.service.mean")}
     found |= {name: Measurement(None, "1", 0, reason="it failed") for name in absent}
     return CellSummary(
-        "a", "lm", scenario, "engine", "here", "measured", "wall", "valid", (), 1, found
+        "a", "lm", family, scenario, "engine", "here", "measured", "wall", "valid", (), 1, found
     )
 
 
@@ -49,6 +49,13 @@ def test_offline_generation_is_judged_by_its_tokens():
     names = ("tp.system", "tp.requests", "tpot.p50")
     assert list(headline(cell("offline", *names, "tp.samples"))) == list(names)
     assert list(headline(cell("offline", "tp.samples", "tp.requests"))) == ["tp.samples"]
+
+
+def test_a_kernel_is_judged_by_its_operations_and_bytes():
+    """What a peak is made of, beside the calls; a network's are left to its roofline."""
+    names = ("tp.samples", "flops.achieved", "bandwidth.achieved")
+    assert list(headline(cell("offline", *names, family="kernel"))) == list(names)
+    assert list(headline(cell("offline", *names, family="cnn"))) == ["tp.samples"]
 
 
 def test_a_mix_shows_each_of_its_classes():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from accelbench.harness.errors import MissingPart, OutputRefused, StorageError
+from accelbench.reports import drawing
 from accelbench.reports import page as page_module
 from accelbench.reports.figures import FIGURES
 from accelbench.reports.page import write_report
@@ -215,7 +216,7 @@ def test_a_disk_that_refuses_is_one_error_of_ours(rehearsed, tmp_path):
 
 def test_without_its_extra_a_report_says_what_to_install(rehearsed, tmp_path, monkeypatch):
     """And writes nothing."""
-    monkeypatch.setattr(page_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda _: None)
     with pytest.raises(MissingPart) as caught:
         write_report([rehearsed], tmp_path / "page")
     assert 'pip install "accelbench[report]"' in str(caught.value)

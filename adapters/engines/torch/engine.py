@@ -1,7 +1,7 @@
 """What PyTorch does for the harness's loops: infer, generate, train."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from accelbench.harness.schema.builders import Counting, Counts, Generates, Trai
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Prompt
 from accelbench.harness.schema.protocols import Task
-from accelbench.harness.schema.training import Mark, Practice
+from accelbench.harness.schema.training import Practice
 from accelbench.harness.units import NS_PER_S
 
 
@@ -41,7 +41,7 @@ class TorchEngine:
     Attributes:
         max_batch: The same.
         transfers: What went from the host to the device and back: what, from when to when, on the
-            wall clock, ns. None where the processor is the device.
+            wall clock, ns, and its bytes. None where the processor is the device.
         parameters: Parameters of the model, shared ones once.
         weight_bytes: Bytes that they take, after levers were pulled.
         pulled: What the levers did.
@@ -60,7 +60,7 @@ class TorchEngine:
         levers: Levers | None = None,
     ) -> None:
         self.max_batch = max_batch
-        self.transfers: list[tuple[str, int, int]] = []
+        self.transfers: list[tuple[str, int, int, int]] = []
         self._practice = practice
         self._builder = task.builder
         self._weights = task.weights
@@ -68,7 +68,6 @@ class TorchEngine:
         self._dtype = dtype
         self._levers = levers or Levers()
         self._model = self._built(task.weights, task.seed).eval()
-        self._trainee: torch.nn.Module | None = None
         self._tied_within_ns: int | None = None
         self.parameters = sum(parameter.numel() for parameter in self._model.parameters())
         self._found = dict(model_facts(self._model))
@@ -102,10 +101,13 @@ class TorchEngine:
         Args:
             inputs: A numpy array, or a mapping of names to them.
         """
-        with self._transfer("inputs"):
+        with self._transfer("inputs") as moved:
             if isinstance(inputs, Mapping):
-                return {name: self._placed(array) for name, array in inputs.items()}
+                named = {name: self._placed(array) for name, array in inputs.items()}
+                moved.extend(one.nbytes for one in named.values())
+                return named
             placed = self._placed(inputs)
+            moved.append(placed.nbytes)
         if self._graphed is not None:
             with torch.inference_mode():
                 self._graphed.prepare(placed)
@@ -113,8 +115,10 @@ class TorchEngine:
 
     def fetch(self, outputs: torch.Tensor) -> Any:
         """Outputs as a numpy array of float32 on the host."""
-        with self._transfer("outputs"):
-            return outputs.float().cpu().numpy()
+        with self._transfer("outputs") as moved:
+            fetched = outputs.float().cpu().numpy()
+            moved.append(fetched.nbytes)
+        return fetched
 
     @torch.inference_mode()
     def infer(self, inputs: Any) -> Any:
@@ -193,7 +197,6 @@ class TorchEngine:
             raise TrialError("the workload is not one that is trained", remedy="use one that is")
         model = self._built(self._weights, seed)
         pull(model, self._levers)
-        self._trainee = model
         return self._builder.training(model, batch_size, seed, self._practice)
 
     def counting(self, now_ns: Callable[[], int]) -> AbstractContextManager[Counting] | None:
@@ -205,16 +208,6 @@ class TorchEngine:
         if not isinstance(self._builder, Counts):
             return None
         return self._builder.counting(self._model, now_ns)
-
-    def kept_for_backward(self, step: Callable[[Mark], object]) -> int | None:
-        """Bytes of what autograd keeps beside the parameters, at the peak of one more step."""
-        trainee, self._trainee = self._trainee, None
-        if trainee is None:
-            return None
-        own = {
-            of.untyped_storage().data_ptr() for of in [*trainee.parameters(), *trainee.buffers()]
-        }
-        return kept_bytes(step, own)
 
     def _built(self, weights: Path | None, seed: int) -> Any:
         model = self._builder.model(weights, seed)
@@ -228,45 +221,21 @@ class TorchEngine:
         return laid_out(placed, self._levers)
 
     @contextmanager
-    def _transfer(self, what: str) -> Iterator[None]:
-        """Times what goes between host and device, where they do not share memory."""
+    def _transfer(self, what: str) -> Iterator[list[int]]:
+        """Times what goes between host and device, where they do not share memory.
+
+        Yields:
+            A list that takes the bytes of each array.
+        """
+        moved: list[int] = []
         if self._device.type != "cuda":
-            yield
+            yield moved
             return
         self.wait()
         began_ns = time.perf_counter_ns()
-        yield
+        yield moved
         self.wait()
-        self.transfers.append((what, began_ns, time.perf_counter_ns()))
-
-
-def kept_bytes(step: Callable[[Mark], object], own: Collection[int]) -> int:
-    """The most bytes that autograd keeps for a backward pass during a training step.
-
-    Args:
-        step: The step; it marks the end of each forward and backward pass.
-        own: Addresses of storages that do not count.
-    """
-    kept: dict[int, int] = {}
-    most = 0
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        parts = [tensor._indices(), tensor._values()] if tensor.is_sparse else [tensor]  # noqa: SLF001  (of one not coalesced, too)
-        for part in parts:
-            storage = part.untyped_storage()
-            if storage.data_ptr() not in own:
-                kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    def mark(kind: str) -> None:
-        nonlocal most
-        if kind == "forward":
-            most = max(most, sum(kept.values()))
-        kept.clear()
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        step(mark)
-    return most
+        self.transfers.append((what, began_ns, time.perf_counter_ns(), sum(moved)))
 
 
 class _Places:

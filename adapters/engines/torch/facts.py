@@ -52,6 +52,7 @@ def build_facts(device: torch.device) -> dict[str, Plain]:
         version = str(cudnn.version())
         libraries.append({"name": "cuDNN", "version": version, "origin": "vendor library"})
         runtime["cuda"] = torch.version.cuda or torch.version.hip
+        runtime["convolutions_in_tf32"] = bool(cudnn.allow_tf32)
         built["architectures"] = list(torch.cuda.get_arch_list())
         tunes = bool(cudnn.benchmark)
     return {
@@ -116,7 +117,12 @@ def practice_facts(device: torch.device, max_batch: int, *, generates: bool) -> 
             "processor": "as the warm-up leaves it",
         },
         "compile_path": "eager",
-        "compilation": {"included": False, "what": "eager: nothing is compiled"},
+        "compilation": {
+            "included": False,
+            "what": "eager: nothing is compiled",
+            "recompiles": 0,
+            "graph_breaks": 0,
+        },
         "fusion": "none: eager, a call of a kernel library for each operator",
         "dispatch": "the host issues every operator",
         "parallel": dict.fromkeys(ways, 1),

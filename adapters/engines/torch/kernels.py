@@ -9,7 +9,7 @@ latencies.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.units import NS_PER_S
 
@@ -26,6 +27,7 @@ _ANCHORS = 10
 _ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 _TRANSFERS = ("Memcpy HtoD", "Memcpy DtoH")
 _INDUCTOR = "cpp_fused"
+_NAMED = 40
 _NO_WORK = ("aten::empty", "aten::resize_", "aten::as_strided_", "aten::set_", "aten::detach")
 
 
@@ -53,23 +55,38 @@ class Called:
 
 
 @contextmanager
-def kernel_intervals(recorder: Recorder, device: torch.device) -> Iterator[None]:
+def kernel_intervals(
+    recorder: Recorder, device: torch.device
+) -> Iterator[MutableMapping[str, Plain]]:
     """Records the kernels of what is done meanwhile as phases, once it is done.
 
     Args:
         recorder: Takes the phases; its clock is the machine's monotonic one. Those that lie in its
             window are kept.
         device: Where the model lies.
+
+    Yields:
+        A mapping that then holds, for the record, which kernels ran in the window, how often and
+        for how long.
     """
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
     recorder.profiled()
-    with profile(activities=activities) as watch:
+    told: dict[str, Plain] = {}
+    with profile(activities=activities, experimental_config=_with_overloads()) as watch:
         began = _anchors()
-        yield
+        yield told
         ended = _anchors()
-    _tell(list(watch.profiler.kineto_results.events()), [began, ended], recorder)
+    rows = _tell(list(watch.profiler.kineto_results.events()), [began, ended], recorder)
+    told["by_name"] = _by_name(rows)
+
+
+def _with_overloads() -> Any:
+    """Without their overloads, operators that have no default one (`mul`, `add`) are not known."""
+    return torch._C._profiler._ExperimentalConfig(  # noqa: SLF001  (torch offers no other way)
+        capture_overload_names=True
+    )
 
 
 def _anchors() -> list[tuple[int, int]]:
@@ -100,8 +117,8 @@ def _shifts(events: Sequence[Any], ends: Sequence[Sequence[tuple[int, int]]]) ->
 
 def _tell(
     events: Sequence[Any], ends: Sequence[Sequence[tuple[int, int]]], recorder: Recorder
-) -> None:
-    """Writes what ran in the window as phases, on the recorder's clock."""
+) -> list[Ran]:
+    """Writes what ran in the window as phases, on the recorder's clock, and returns it."""
     shifts = _shifts(events, ends)
     recorder.counter("profiler.clock_drift", abs(shifts[1] - shifts[0]) / NS_PER_S, "s")
     shift, (opened, closed) = sum(shifts) // 2, recorder.window_ns
@@ -114,6 +131,29 @@ def _tell(
     if rows:
         recorder.many("phases", **dict(zip(names, zip(*rows, strict=True), strict=True)))
     recorder.counter("kernels", sum(row[1] == "kernel" for row in rows), "1")
+    return rows
+
+
+def _by_name(rows: Sequence[Ran]) -> dict[str, Plain]:
+    """Calls and seconds of the kernels that took longest; all others in one entry."""
+    spent: dict[str, int] = {}
+    calls: dict[str, int] = {}
+    for name, kind, start, end, _, _ in rows:
+        if kind == "kernel":
+            spent[name] = spent.get(name, 0) + end - start
+            calls[name] = calls.get(name, 0) + 1
+    order = sorted(spent, key=lambda name: (-spent[name], name))
+    named, rest = order[:_NAMED], order[_NAMED:]
+    told: dict[str, Plain] = {
+        name: {"calls": calls[name], "seconds": spent[name] / NS_PER_S} for name in named
+    }
+    if rest:
+        told["others"] = {
+            "names": len(rest),
+            "calls": sum(calls[name] for name in rest),
+            "seconds": sum(spent[name] for name in rest) / NS_PER_S,
+        }
+    return told
 
 
 def _ran_on_device(events: Sequence[Any]) -> list[Ran]:

@@ -3,8 +3,8 @@
 import os
 import resource
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -29,7 +29,7 @@ from accelbench.harness.load.recordings import keep_recordings
 from accelbench.harness.schema.builders import Answers, Generates, Padded, Samples
 from accelbench.harness.schema.plain import Plain, file_digest
 from accelbench.harness.schema.protocols import Task, Work
-from accelbench.harness.schema.quality import Quality
+from accelbench.harness.schema.quality import Quality, better
 from accelbench.harness.schema.recorder import Clock, Recorder, WallClock
 from accelbench.harness.schema.scenario import TrainToTarget
 from accelbench.harness.schema.training import Practice
@@ -119,6 +119,7 @@ class TorchSession:
         self._watch: Watch | None = None
         self._profile = False
         self._asked: Mapping[str, Plain] = {}
+        self._kernels: Mapping[str, Plain] = {}
         self._recorded: Mapping[str, Plain] = {}
         self._trains = False
 
@@ -152,6 +153,7 @@ class TorchSession:
             **self._engine.facts(trains=self._trains),
             **(self._watch.facts() if self._watch else {}),
             "profiled": self._profile,
+            **({"kernels": self._kernels} if self._profile else {}),
             "geometry": geometry_as_run(builder, self._engine.max_batch),
             "flops_counting": FLOPS_COUNTING,
             "traffic": TRAFFIC,
@@ -177,21 +179,20 @@ class TorchSession:
             samples = _TensorSamples(builder.samples(), self._engine, scored=not random)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-        demand = None if training else self._demand
         self._tell_memory(recorder)
         counting = None if training else self._engine.counting(recorder.now_ns)
         with (
-            kernel_intervals(recorder, self._device) if self._profile else nullcontext(),
+            self._watching(recorder) as self._kernels,
             counting or nullcontext() as counted,
         ):
-            self._asked = drive(self._engine, builder, samples, demand, work, recorder).facts
+            self._asked = drive(self._engine, builder, samples, self._demand, work, recorder).facts
         for one in counted.counts(*recorder.window_ns) if counted else ():
             recorder.counter(one.name, one.value, one.unit, one.scope)
         if self._watch:
             self._watch.tell(recorder)
         self._recorded = keep_recordings(builder, work.artifacts)
-        for what, start_ns, end_ns in self._engine.transfers:
-            recorder.phase(what, "transfer", start_ns, end_ns)
+        for what, start_ns, end_ns, moved in self._engine.transfers:
+            recorder.phase(what, "transfer", start_ns, end_ns, moved=moved)
         self._tell_memory(recorder)
         recorder.counter("rss_peak", _peak_bytes(), "byte")
         recorder.counter("weights", self._engine.weight_bytes, "byte")
@@ -204,6 +205,12 @@ class TorchSession:
         if self._device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self._device)
             recorder.counter("device_memory_peak", peak, "byte", "device")
+
+    def _watching(self, recorder: Recorder) -> AbstractContextManager[Mapping[str, Plain]]:
+        """The profiler, where one is asked for."""
+        if self._profile:
+            return kernel_intervals(recorder, self._device)
+        return nullcontext({})
 
     def _tell_memory(self, recorder: Recorder) -> None:
         """What the allocators of host and device hold now, and what of it is in use."""
@@ -221,7 +228,8 @@ class _TensorSamples:
     Args:
         samples: Those of the workload.
         engine: Fetches the answers.
-        scored: Whether the answers are worth a score; those of random weights never are.
+        scored: Whether the answers are worth a score; those of random weights never are, but how
+            the model worked on them is told.
     """
 
     def __init__(self, samples: Samples, engine: TorchEngine, *, scored: bool) -> None:
@@ -233,11 +241,10 @@ class _TensorSamples:
             self.elements = samples.elements
         self.batch = samples.batch
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
-        """Quality of the answers, or None where the weights are random."""
-        if not self._scored:
-            return None
-        return self._samples.score([(indices, self._fetch(answer)) for indices, answer in answered])
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
+        """Those of the answers; without their quality where the weights are random."""
+        found = self._samples.figures((indices, self._fetch(one)) for indices, one in answered)
+        return [one for one in found if self._scored or better(one.metric) == "neither"]
 
 
 def _processors() -> int:

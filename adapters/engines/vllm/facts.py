@@ -245,6 +245,8 @@ def _compilation(told: Told) -> dict[str, Plain]:
         "eager: nothing is compiled" if eager else f"{told.compilation}, before the first request"
     )
     compilation: dict[str, Plain] = {"included": False, "what": what}
+    if eager:
+        compilation |= {"recompiles": 0, "graph_breaks": 0}
     if told.compile_s is not None:
         compilation["seconds"] = told.compile_s
     return {

@@ -1,16 +1,13 @@
 """Starts a server, follows what it says until it answers, and ends it."""
 
-import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, cast
@@ -18,6 +15,7 @@ from typing import IO, cast
 from accelbench.adapters.engines.vllm.facts import telling
 from accelbench.adapters.engines.vllm.process import GRACE_S, end_children
 from accelbench.harness.errors import TrialError
+from accelbench.harness.run.said import Said
 from accelbench.harness.schema.plain import Plain
 
 OVERRIDES = "VLLM_CPU_KVCACHE_SPACE"
@@ -25,7 +23,6 @@ OVERRIDES = "VLLM_CPU_KVCACHE_SPACE"
 
 _AGAIN_S = 0.25
 _ASK_S = 30.0
-_STDOUT = 1
 _KEPT_LINES = 2000
 _KEEPER = "accelbench.adapters.engines.vllm.process"
 
@@ -55,13 +52,11 @@ class Server:
             env={**inherited, **environment},
         )
         self.pid = self._process.pid
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._reader = threading.Thread(target=self._follow, daemon=True)
-        self._reader.start()
+        self._said = Said(cast("IO[bytes]", self._process.stdout), _KEPT_LINES)
 
     def said(self) -> list[str]:
         """The last lines that it has written so far."""
-        return list(self._lines)
+        return self._said.lines()
 
     def wait(self, limit_s: float) -> int | None:
         """Waits for its end; the exit code, or None if it runs on.
@@ -73,7 +68,7 @@ class Server:
             code = self._process.wait(limit_s)
         except subprocess.TimeoutExpired:
             return None
-        self._reader.join(_AGAIN_S)
+        self._said.settle(_AGAIN_S)
         return code
 
     def end(self) -> None:
@@ -83,15 +78,7 @@ class Server:
             end_children(self.pid)
             self._process.kill()
             self._process.wait()
-        self._reader.join(_AGAIN_S)
-
-    def _follow(self) -> None:
-        stream = cast("IO[bytes]", self._process.stdout)
-        with stream:
-            for line in stream:
-                self._lines.append(line.decode(errors="replace").rstrip())
-                with contextlib.suppress(OSError):  # nobody may listen to us any more
-                    os.write(_STDOUT, line)
+        self._said.settle(_AGAIN_S)
 
 
 @contextmanager

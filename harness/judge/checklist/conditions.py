@@ -22,6 +22,7 @@ from accelbench.harness.judge.checklist.pointer import Documents, Found, look, v
 
 _NOT_QUANTISED = ("any", "fp64", "fp32", "tf32", "fp16", "bf16", "float")
 _NO = ("", "0", "0.0", "false", "none", "no", "off", "dense", "eager", "{}", "[]")
+_UNCONDITIONAL = ("dense", "sparse", "event-driven")
 _IRREGULAR = ("gnn", "moe", "early exit", "spiking")
 _GROWING = ("decoder", "long context", "moe", "early exit", "lora", "rlhf", "encoder-decoder")
 
@@ -191,11 +192,25 @@ def _dense_power(documents: Documents) -> Verdict | None:
     return None if found is None else Verdict(found > 1, f"area.w_per_mm2 is {found:g}")
 
 
+def _converted(documents: Documents) -> Verdict | None:
+    told = value_at(documents, "record:/engine/geometry/snn/conversion")
+    if isinstance(told, str) and told.startswith("none"):
+        return Verdict(holds=False, why=told)
+    return _told("record:/engine/converted", field="neu.conversion")(documents)
+
+
 def _growing(documents: Documents) -> Verdict:
     grows = generates(documents, otherwise=family(documents) in _GROWING)
     if grows and not is_training(documents):
         return Verdict(holds=True, why="the context grows with each token")
     return Verdict(holds=False, why="every input has one shape")
+
+
+def _conditional(documents: Documents) -> Verdict | None:
+    told = value_at(documents, "record:/engine/geometry/execution")
+    if isinstance(told, str) and told.startswith(_UNCONDITIONAL):
+        return Verdict(holds=False, why=f"execution is {told}")
+    return _told("record:/engine/geometry/execution", field="conditional.kind")(documents)
 
 
 def _cost(documents: Documents) -> Verdict | None:
@@ -206,11 +221,10 @@ def _cost(documents: Documents) -> Verdict | None:
 _SPARSE = _told(
     "record:/engine/sparsity/pattern", "record:/engine/sparsity", field="sparsity.pattern"
 )
-_COMPRESSED = _told("record:/engine/compression", field="compression.method")
-_CONDITIONAL = _either(
-    _of_family("moe", "early exit"),
-    _told("record:/engine/geometry/execution", field="conditional.kind"),
+_COMPRESSED = _told(
+    "record:/engine/compression", "record:/engine/sparsity/method", field="compression.method"
 )
+_CONDITIONAL = _either(_of_family("moe", "early exit"), _conditional)
 _DYNAMIC = _either(_told("record:/engine/dynamic_shapes"), _growing)
 
 
@@ -304,7 +318,7 @@ CONDITIONS_BY_TEXT: Mapping[str, Condition] = MappingProxyType(
         ),
         "converted from a dense network": Condition(
             "converted",
-            _told("record:/engine/converted", field="neu.conversion"),
+            _converted,
             _no("no conversion is told"),
         ),
         "a cost is claimed": Condition(

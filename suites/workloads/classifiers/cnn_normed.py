@@ -9,6 +9,7 @@ from typing import Any
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.builders import Training
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.training import Practice
 from accelbench.suites.workloads.classifiers.cnn_layers import Convolution
@@ -63,6 +64,10 @@ class NormedCnn(ImageClassifier):
         """
         self._refuse_folded()
         return super().training(model, batch_size, seed, practice)
+
+    def phases(self) -> Sequence[Phase]:
+        """The forward pass, and the parts of a training step unless normalisation is folded."""
+        return super().phases()[:1] if self.fold_norm else super().phases()
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of the forward pass or of a part of a training step.

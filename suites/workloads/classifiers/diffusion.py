@@ -60,11 +60,7 @@ class Diffusion(OfImages):
         }
 
     def data(self) -> Split:
-        """Images with noise, and what is true of them.
-
-        Raises:
-            MissingPart: scikit-learn is not installed.
-        """
+        """Images with noise, and what is true of them."""
         return noised(self.pictures(1), self.steps, self.split_seed)
 
     def example(self, batch: int) -> Any:

@@ -1,10 +1,11 @@
 """A convolutional network that answers early when it is sure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
@@ -72,6 +73,7 @@ class EarlyExit(ImageClassifier):
                 "rule": f"largest probability at least {self.threshold:g}",
                 "batch": "each sample leaves by itself; those left go on as a smaller batch",
                 "training": "all exits together, mean of their losses",
+                "lowered_as": "the whole path with all of its exits, as where none leaves early",
             },
         }
 
@@ -125,43 +127,40 @@ class ExitSamples(LabelledSamples):
 
     flops: tuple[int, ...] = ()
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
-        """Accuracy over the first answer to each sample, wherever it left.
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
+        """Accuracy; how deep samples went and what that cost; and what each exit is worth.
+
+        "exit.depth" is the mean exit, from 1, and "exit.share.N" the share of the samples that left
+        at exit N. "exit.flops.mean" and "exit.flops.sd" are mean and population standard deviation
+        of the FLOPs of a sample, "exit.flops.share" the mean over those of the whole path.
+        "accuracy.exit.N" is the accuracy of the samples that left at exit N, if any did.
 
         Args:
             answered: Pairs of indices and answers, shape (indices, classes + 1).
         """
-        scores = [(indices, np.asarray(answers)[:, :-1]) for indices, answers in answered]
-        return super().score(scores)
-
-    def figures(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
-        """Accuracy; how deep samples went; and what share left at each exit, and was right there.
-
-        "exit.depth" is the mean exit, from 1; "exit.flops" the mean FLOPs of a sample over those
-        of the whole path; "exit.share.N" and "exit.accuracy.N" are those of exit N, the latter
-        only where samples left there.
-        """
-        first: dict[int, tuple[int, bool]] = {}
+        first: dict[int, NDArray[Any]] = {}
         for indices, answers in answered:
-            table = np.asarray(answers)
-            right = table[:, :-1].argmax(axis=1) == self.labels[list(indices)]
-            for index, depth, good in zip(indices, table[:, -1], right, strict=True):
-                first.setdefault(index, (int(depth), bool(good)))
-        found = list(super().figures(answered))
+            for index, row in zip(indices, np.asarray(answers), strict=True):
+                first.setdefault(index, row)
         if not first:
-            return found
-        depths = np.array([depth for depth, _ in first.values()])
-        good = np.array([good for _, good in first.values()])
-        work = np.array(self.flops)[depths - 1] / self.flops[-1]
-        n = len(first)
+            return ()
+        rows = np.stack(list(first.values()))
+        depth, right = rows[:, -1], rows[:, :-1].argmax(axis=1) == self.labels[list(first)]
+        cost = np.array(self.flops, dtype=np.float64)[depth.astype(np.int64) - 1]
+        found = [_mean("accuracy", right)] if self.scored else []
         found += [
-            Quality("exit.depth", "test", float(depths.mean()), n),
-            Quality("exit.flops", "test", float(work.mean()), n),
+            _mean("exit.depth", depth),
+            _mean("exit.flops.mean", cost),
+            Quality("exit.flops.sd", "test", float(cost.std()), len(cost)),
+            _mean("exit.flops.share", cost / self.flops[-1]),
         ]
         for own in range(1, len(self.flops) + 1):
-            left = depths == own
-            found.append(Quality(f"exit.share.{own}", "test", float(left.mean()), n))
+            left = depth == own
+            found.append(_mean(f"exit.share.{own}", left))
             if self.scored and left.any():
-                share = float(good[left].mean())
-                found.append(Quality(f"exit.accuracy.{own}", "test", share, int(left.sum())))
+                found.append(_mean(f"accuracy.exit.{own}", right[left]))
         return found
+
+
+def _mean(metric: str, values: NDArray[Any]) -> Quality:
+    return Quality(metric, "test", float(values.mean(dtype=np.float64)), len(values))

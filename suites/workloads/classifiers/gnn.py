@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from accelbench.harness.schema.plain import Plain
+from accelbench.suites.workloads.assets.catalogue import CORA
 from accelbench.suites.workloads.classifiers.classifier import Classifier
 from accelbench.suites.workloads.data import cora
 from accelbench.suites.workloads.data.graphs import Graph, GraphShape, generated
@@ -54,6 +55,15 @@ class GraphNetwork(Classifier):
             raise ValueError("nodes must be 1500 or more: 1,000 of them are scored on")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be at least 0 and below 1")
+
+    def check_files(self) -> None:
+        """Finds the graph, where it is not generated.
+
+        Raises:
+            MissingPart: The asset is not on this machine.
+        """
+        if self.graph == "cora":
+            CORA.find()
 
     def held(self) -> Graph:
         """The graph.

@@ -60,9 +60,6 @@ class OfImages(Classifier):
 
         Args:
             classes: How many classes there are, for noise.
-
-        Raises:
-            MissingPart: scikit-learn is not installed.
         """
         if self.images == "digits":
             return digits.digits(self.split_seed)
@@ -87,9 +84,5 @@ class ImageClassifier(OfImages):
             raise ValueError("digits have 10 classes; use images=noise")
 
     def data(self) -> Split:
-        """The images and their classes.
-
-        Raises:
-            MissingPart: scikit-learn is not installed.
-        """
+        """The images and their classes."""
         return self.pictures(self.classes)

@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
+from accelbench.harness.schema.training import Lengths
 from accelbench.suites.workloads.classifiers.networks import answer
 from accelbench.suites.workloads.data.labelled import Inputs, LabelledSamples, Split
 
@@ -28,6 +30,8 @@ class ClassLesson:
         loss: Takes what the model answers in training mode and the truths; the mean loss.
         learning_rate: Step size of Adam, whose other settings are PyTorch's defaults.
         facts: Optimiser and loss, in words.
+        unlike: Why the workload's operator graph is of other sizes than a training step; empty
+            where it is not.
     """
 
     def __init__(
@@ -36,14 +40,25 @@ class ClassLesson:
         loss: Callable[[Tensor, Tensor], Tensor],
         learning_rate: float,
         facts: Mapping[str, Plain],
+        unlike: str = "",
     ) -> None:
         self.count = split.train.count
         self._split, self._loss = split, loss
-        self._learning_rate, self._facts = learning_rate, facts
+        self._learning_rate, self._facts, self._unlike = learning_rate, facts, unlike
 
     def batch(self, indices: Sequence[int], model: nn.Module) -> Batch:
         """Inputs and truths of these training samples."""
         return _batch(self._split.train, indices, next(model.parameters()))
+
+    def lengths(self, indices: Sequence[int]) -> Lengths:
+        """All alike, without tokens.
+
+        Raises:
+            TrialError: The workload's operator graph is of other sizes than a training step.
+        """
+        if self._unlike:
+            raise TrialError(self._unlike)
+        return {1: len(indices)}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The mean loss over the samples of a batch."""

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from accelbench.harness.foreign import foreign
+from accelbench.suites.workloads.weights_file import load_tensors
 
 
 def initialised(network: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -26,7 +26,7 @@ def loaded(network: Callable[[], nn.Module], weights: Path) -> nn.Module:
     """
     with foreign("loading the weights", where=weights.name):
         model = initialised(network, 0)
-        model.load_state_dict(load_file(weights))
+        model.load_state_dict(load_tensors(weights))
     return model
 
 

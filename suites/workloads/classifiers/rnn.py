@@ -58,7 +58,7 @@ class Recurrent(Classifier):
         """The sequences and their classes.
 
         Raises:
-            MissingPart: The asset is not on this machine, or scikit-learn is not installed.
+            MissingPart: The asset is not on this machine.
         """
         return self.known.split(self.split_seed)
 
@@ -92,6 +92,12 @@ class Recurrent(Classifier):
     def lowered_steps(self) -> int:
         """Steps that stand for a sequence in an operator graph: the mean if packed, rounded."""
         return round(self.known.mean_steps) if self.lengths == "packed" else self.known.longest
+
+    def training_unlike_graph(self) -> str:
+        """Packed sequences take as many steps as each has, the graph the mean of all."""
+        if self.lengths == "padded":
+            return ""
+        return f"the operator graph takes {self.lowered_steps()} steps, the mean, for each sequence"
 
     def network(self) -> Any:
         """The network in PyTorch."""

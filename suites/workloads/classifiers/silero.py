@@ -1,7 +1,7 @@
 """Silero VAD, a real recurrent network with real weights: is there speech in this audio."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.builders import Samples
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.symbolic import SymbolicGraph
@@ -121,6 +122,18 @@ class SileroVad:
         spoken = np.array(known, np.float32)[:, : self.chunks]
         return VoiceSamples(clips(CLIPS, LONGEST * CHUNK)[:, : self.chunks * CHUNK], spoken)
 
+    def check_files(self) -> None:
+        """Finds the weights.
+
+        Raises:
+            MissingPart: The asset was not got yet.
+        """
+        SILERO_VAD.find()
+
+    def phases(self) -> Sequence[Phase]:
+        """The forward pass over a whole clip."""
+        return (Phase("forward"),)
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of all chunks of a clip; needs no weights.
 
@@ -161,7 +174,7 @@ class VoiceSamples:
         """The clips at these indices."""
         return self.audio[list(indices)]
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
         """Share of the chunks of first answers that are what the published network says.
 
         Args:
@@ -173,5 +186,5 @@ class VoiceSamples:
             for index, share in zip(indices, (off <= TOLERANCE).mean(axis=1), strict=True):
                 alike.setdefault(index, float(share))
         if not alike:
-            return None
-        return Quality("agreement", "test", sum(alike.values()) / len(alike), len(alike))
+            return ()
+        return (Quality("agreement", "test", sum(alike.values()) / len(alike), len(alike)),)

@@ -65,7 +65,7 @@ class Spiking(Classifier):
         """The events, or the values that they were made of.
 
         Raises:
-            MissingPart: The asset is not on this machine, or scikit-learn is not installed.
+            MissingPart: The asset is not on this machine.
         """
         return self.known.read(self.split_seed, "events" if self.neurons == "lif" else "values")
 
@@ -80,6 +80,7 @@ class Spiking(Classifier):
             "execution": "event-driven: inputs that are silent are skipped; training is dense"
             if self.execution == "events"
             else "dense",
+            "layers": self.layers + 1,
             "linear": [list(pair) for pair in pairwise(widths)],
             "input_shapes": {f"{self.steps}x{self.known.channels}": 1.0},
             "padding": {"policy": "none: all samples have one length", "share": 0.0},
@@ -109,6 +110,14 @@ class Spiking(Classifier):
         surrogate = "offline; surrogate gradient of a spike 1 / (1 + 10 |potential - 1|)^2"
         return {**super().lesson_facts(), "spiking": surrogate}
 
+    def lesson(self) -> Any:
+        """Classes, and how much of the network is active on the test samples."""
+        from accelbench.suites.workloads.classifiers import spiking_lesson  # noqa: PLC0415  (torch)
+
+        return spiking_lesson.SpikingLesson(
+            self.data(), self.loss, self.learning_rate, self.lesson_facts()
+        )
+
     def network(self) -> Any:
         """The network in PyTorch."""
         from accelbench.suites.workloads.classifiers import spiking_network  # noqa: PLC0415  (torch)
@@ -136,6 +145,9 @@ class Spiking(Classifier):
         self, model: Any, now_ns: Callable[[], int]
     ) -> AbstractContextManager[Counting] | None:
         """Counts spikes, and synaptic operations done and not needed; None where none spikes.
+
+        Counting would take the dense network a good part of its time; its evaluation tells how many
+        multiply-accumulates of numbers other than 0 it does.
 
         Args:
             model: As `model` made it.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from accelbench.harness.schema.builders import Count
+from accelbench.harness.schema.quality import Quality
 
 _SLOPE = 10.0
 
@@ -68,6 +69,11 @@ class SpikingNetwork(nn.Module):
             self.heard(events.shape[0] * events.shape[1], counts)
         return states.mean(dim=1)
 
+    @property
+    def spiking(self) -> bool:
+        """Whether its neurons spike."""
+        return self._decay is not None
+
     def _driven(self, layer: nn.Linear, states: Tensor) -> Tensor:
         """What a layer's weights make of its inputs in each time step."""
         if self.training or not self._by_events:
@@ -95,38 +101,67 @@ class SpikingNetwork(nn.Module):
 class Spikes:
     """What a network did since it has been watched.
 
+    A synaptic operation is a weight that a spike, an input event or a number other than 0 reaches;
+    NeuroBench calls those effective. They accumulate where spikes come, and multiply too where
+    numbers do. The others are not needed; a dense execution does them all the same. A weight that is
+    itself 0 counts as any other, other than in NeuroBench.
+
     Attributes:
         widths: Of the input, of each hidden layer and of the answer.
+        spiking: Whether its neurons spike; else numbers pass between them.
         said: Of each call: its time, its time steps over all samples, and how many inputs of each
             layer were not 0.
     """
 
     widths: Sequence[int]
+    spiking: bool
     said: list[tuple[int, int, Tensor]] = field(default_factory=list)
 
     def counts(self, start_ns: int, end_ns: int) -> Sequence[Count]:
-        """Spikes of hidden neurons, and synaptic operations, of calls between two times.
+        """Spikes of hidden neurons, and synaptic operations, of calls between two times."""
+        told = self._told([call for call in self.said if start_ns <= call[0] < end_ns])
+        return [Count(name, value, "1", "process") for name, value in told.items()]
 
-        A synaptic operation is a weight that a spike or an input event reaches. Those that are not
-        needed are the others, which a dense execution does all the same.
+    def figures(self, samples: int) -> Sequence[Quality]:
+        """The activity over all calls, and the synaptic operations of a sample.
+
+        Args:
+            samples: Samples in all calls together.
         """
-        calls = [call for call in self.said if start_ns <= call[0] < end_ns]
+        told = self._told(self.said)
+        multiplied = told["synaptic_operations.multiply"]
+        done, not_needed = (told[f"synaptic_operations{rest}"] for rest in ("", ".not_needed"))
+        each = {
+            "synaptic_operations.accumulate": done - multiplied,
+            "synaptic_operations.multiply_accumulate": multiplied,
+            "synaptic_operations.dense": done + not_needed,
+        }
+        found = [Quality(name, "test", value / samples, samples) for name, value in each.items()]
+        if self.spiking:
+            activity = told["spikes"] / (told["neurons"] * told["timesteps"])
+            found.append(Quality("activity", "test", activity, samples))
+        return found
+
+    def _told(self, calls: Sequence[tuple[int, int, Tensor]]) -> dict[str, int]:
         steps = sum(call[1] for call in calls)
         active = [sum(each) for each in zip(*(call[2].tolist() for call in calls), strict=True)]
         inputs, outputs = self.widths[:-1], self.widths[1:]
         active = active or [0] * len(inputs)
         done = sum(count * out for count, out in zip(active, outputs, strict=True))
         all_of_them = steps * sum(into * out for into, out in zip(inputs, outputs, strict=True))
-        told = {
+        of_spikes = {
             "spikes": sum(active[1:]),
             "neurons": sum(inputs[1:]),
             "timesteps": steps,
             "events.offered": active[0],
             "events.dropped": 0,
+        }
+        return {
+            **(of_spikes if self.spiking else {}),
             "synaptic_operations": done,
+            "synaptic_operations.multiply": 0 if self.spiking else done,
             "synaptic_operations.not_needed": all_of_them - done,
         }
-        return [Count(name, value, "1", "process") for name, value in told.items()]
 
 
 @contextmanager
@@ -138,7 +173,8 @@ def watched(model: SpikingNetwork, now_ns: Callable[[], int]) -> Iterator[Spikes
         now_ns: Reads the clock.
     """
     layers = [cast("nn.Linear", layer) for layer in model.layers]
-    found = Spikes([layers[0].in_features, *(layer.out_features for layer in layers)])
+    widths = [layers[0].in_features, *(layer.out_features for layer in layers)]
+    found = Spikes(widths, model.spiking)
     model.heard = lambda steps, counts: found.said.append((now_ns(), steps, counts))
     try:
         yield found

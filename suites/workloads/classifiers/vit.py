@@ -51,8 +51,13 @@ class Vit(ImageClassifier):
             "intermediate": self.intermediate,
             "patch": self.patch,
             "tokens_per_image": self.tokens,
+            "sequence": {"tokens": self.tokens, "parallel": "all tokens of an image at once"},
             "attention": "full over all tokens of an image, multi-head",
         }
+
+    def facts(self) -> Mapping[str, Plain]:
+        """Data and weights, and which function of PyTorch attends."""
+        return {**super().facts(), "attention": {"implementation": "sdpa"}}
 
     def network(self) -> Any:
         """The network in PyTorch."""

@@ -1,6 +1,6 @@
 """Samples that have a right answer each, and their split into training and test data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -46,35 +46,26 @@ class LabelledSamples:
             return {name: array[chosen] for name, array in self.inputs.items()}
         return self.inputs[chosen]
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
         """Accuracy over the first answer to each sample, of those that were answered.
 
         Args:
             answered: Pairs of indices and scores by class, shape (indices, classes).
 
         Returns:
-            None where nothing was answered or no answer can be right.
+            Nothing where nothing was answered or no answer can be right.
         """
         if not self.scored:
-            return None
+            return ()
         first: dict[int, int] = {}
         for indices, scores in answered:
             chosen = np.asarray(scores).argmax(axis=1)
             for index, label in zip(indices, chosen, strict=True):
                 first.setdefault(index, int(label))
         if not first:
-            return None
+            return ()
         right = sum(label == self.labels[index] for index, label in first.items())
-        return Quality("accuracy", "test", float(right) / len(first), len(first))
-
-    def figures(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
-        """All that can be told of answers: their accuracy, if that is known.
-
-        Args:
-            answered: As `score` takes it.
-        """
-        found = self.score(answered)
-        return [] if found is None else [found]
+        return (Quality("accuracy", "test", float(right) / len(first), len(first)),)
 
 
 @dataclass(frozen=True, eq=False)

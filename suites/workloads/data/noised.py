@@ -1,6 +1,6 @@
 """Images with noise of known strength, for a network that takes it away step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -96,7 +96,7 @@ def _walk(samples: LabelledSamples, steps: int, draw: np.random.Generator, *, re
 class DenoisedSamples(LabelledSamples):
     """Images with noise; the truth is what they are one step earlier."""
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
         """The mean squared error of the first answers, over all pixels; as a loss.
 
         Args:
@@ -108,5 +108,5 @@ class DenoisedSamples(LabelledSamples):
             for index, error in zip(indices, errors.mean(axis=(1, 2, 3)), strict=True):
                 first.setdefault(index, float(error))
         if not first:
-            return None
-        return Quality("loss", "test", sum(first.values()) / len(first), len(first))
+            return ()
+        return (Quality("loss", "test", sum(first.values()) / len(first), len(first)),)

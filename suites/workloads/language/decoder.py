@@ -10,6 +10,7 @@ from typing import Any, Literal
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.builders import Counting
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase, training_phases
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.symbolic import SymbolicGraph
@@ -149,10 +150,9 @@ class Decoder:
     ) -> AbstractContextManager[Counting] | None:
         """Counts the tokens of each expert; None for dense layers."""
         config = self._config()
-        from accelbench.suites.workloads.language import decoder_geometry, experts  # noqa: PLC0415  (torch)
+        from accelbench.suites.workloads.language import experts  # noqa: PLC0415  (torch)
 
-        count = decoder_geometry.expert_count(config)
-        return experts.watched(model, count, now_ns) if count else None
+        return experts.counting(model, config, now_ns)
 
     def count(self, text: str) -> int | None:
         """Tokens of a text, by the tokenizer of the weights; characters where these are random."""
@@ -233,6 +233,20 @@ class Decoder:
         source = pretrained.find(self.path)
         before = pretrained.decode(source, prompt.tokens)
         return pretrained.decode(source, (*prompt.tokens, *tokens))[len(before) :]
+
+    def check_files(self) -> None:
+        """Finds the weights that `path` names.
+
+        Raises:
+            ConfigError: `path` is wrong.
+            MissingPart: The asset was not got yet.
+        """
+        self._source()
+
+    def phases(self) -> Sequence[Phase]:
+        """Prefill, decode and the parts of a training step, which is lowered and not run."""
+        served = (Phase(name, tokens=True, context=True) for name in ("prefill", "decode"))
+        return (*served, *training_phases(tokens=True))
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of `tokens` new tokens a sequence behind `context` cached ones."""

@@ -24,7 +24,11 @@ def geometry(config: Any) -> Mapping[str, Plain]:
         "head_dim": head_dim(config),
         "vocab": config.vocab_size,
         "attention": _attention(config),
-        "context": {"longest": config.max_position_embeddings, "contained": _contained(config)},
+        "context": {
+            "longest": config.max_position_embeddings,
+            "contained": _contained(config),
+            **({"state_elements": state_elements(config)} if _is_linear(config) else {}),
+        },
         "execution": f"{experts} experts" if experts else "dense",
         **({"experts": _experts(config)} if experts else {}),
     }
@@ -39,7 +43,7 @@ def kv_layout(config: Any, element_bytes: float) -> KvLayout | None:
         config: Geometry, as a `transformers` configuration.
         element_bytes: Size of an element, bytes.
     """
-    if isinstance(config, LinearConfig):
+    if _is_linear(config):
         return None
     return KvLayout(
         layers=config.num_hidden_layers,
@@ -82,6 +86,10 @@ def capacity(config: Any) -> float | None:
     return None if found is None else float(found)
 
 
+def _is_linear(config: Any) -> bool:
+    return isinstance(config, LinearConfig)
+
+
 def _experts(config: Any) -> Mapping[str, Plain]:
     room = capacity(config)
     return {
@@ -96,14 +104,14 @@ def _experts(config: Any) -> Mapping[str, Plain]:
 def _attention(config: Any) -> str:
     heads, own = config.num_attention_heads, kv_heads(config)
     kind = {heads: "multi-head", 1: "multi-query"}.get(own, "grouped-query")
-    if isinstance(config, LinearConfig):
+    if _is_linear(config):
         return f"linear, {kind}, causal over the whole context, features elu(x) + 1"
     return f"{kind}, causal over {_reach(config)}"
 
 
 def _contained(config: Any) -> str:
     """How the cost of a long context is contained."""
-    if isinstance(config, LinearConfig):
+    if _is_linear(config):
         elements = state_elements(config)
         return f"a state of {elements} float32 elements a sequence; in chunks of {CHUNK} tokens"
     if any(slides(config)):

@@ -9,6 +9,7 @@ import numpy as np
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.symbolic import SymbolicGraph
 from accelbench.suites.workloads.language import encoder_text, pretrained
@@ -92,6 +93,10 @@ class Encoder(EncoderShape):
             if text in right and len(own) == right[text].tokens
         }
         return EmbeddingSamples(self.pad().arrays(ids), self.pad(), references)
+
+    def phases(self) -> Sequence[Phase]:
+        """The forward pass of texts of so many tokens."""
+        return (Phase("forward", tokens=True),)
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of texts of equal length.

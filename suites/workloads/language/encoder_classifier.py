@@ -9,6 +9,7 @@ import numpy as np
 
 from accelbench.harness.schema.builders import Training
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase, training_phases
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.symbolic import SymbolicGraph
 from accelbench.harness.schema.training import Practice
@@ -112,6 +113,10 @@ class EncoderClassifier(EncoderShape):
             split, self.learning_rate, self.weight_decay, self._lesson_facts()
         )
         return GradientTraining(model, lesson, batch_size, seed, practice)
+
+    def phases(self) -> Sequence[Phase]:
+        """The forward pass of texts of so many tokens, and the parts of a training step."""
+        return (Phase("forward", tokens=True), *training_phases(tokens=True))
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of texts of equal length, or of a part of a training step.

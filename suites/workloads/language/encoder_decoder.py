@@ -7,6 +7,7 @@ from typing import Any
 
 from accelbench.harness.schema.builders import Training
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase, training_phases
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.symbolic import SymbolicGraph
@@ -106,6 +107,10 @@ class EncoderDecoder:
             "attention": "multi-head; the encoder's in both directions over the whole prompt, the"
             " decoder's causal over the answer and in full over the prompt",
             "execution": "dense",
+            "sequence": {
+                "tokens": {"shortest": self.shortest, "longest": self.longest},
+                "parallel": "all tokens of a prompt at once in the encoder",
+            },
             "encoder_decoder": {
                 "cross_attention": True,
                 "encoder_tokens": {"shortest": self.shortest, "longest": self.longest},
@@ -169,6 +174,14 @@ class EncoderDecoder:
         )
         return GradientTraining(model, lesson, batch_size, seed, practice)
 
+    def phases(self) -> Sequence[Phase]:
+        """Reading a prompt, which has no context, a step of the answer, and parts of training."""
+        return (
+            Phase("prefill", tokens=True),
+            Phase("decode", tokens=True, context=True),
+            *training_phases(tokens=True),
+        )
+
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of reading a prompt, of a step of the answer, or of training.
 
@@ -185,7 +198,7 @@ class EncoderDecoder:
         """
         config = self._config()
         from accelbench.suites.workloads.language import encoder_decoder_network as network  # noqa: PLC0415  (torch)
-        from accelbench.suites.workloads.language.language_network import adamw  # noqa: PLC0415  (torch)
+        from accelbench.suites.workloads.language.language_lesson import adamw  # noqa: PLC0415  (torch)
         from accelbench.suites.workloads.lowering.graphs import lower  # noqa: PLC0415  (torch)
 
         subject = network.subject(config, lambda model: adamw(model, self.learning_rate, 0.0))

@@ -6,11 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
+from accelbench.harness.schema.training import Lengths
 from accelbench.suites.workloads.data.sorting import answer
 from accelbench.suites.workloads.language import encoder_decoder_network as network
-from accelbench.suites.workloads.language.language_network import adamw
+from accelbench.suites.workloads.language.language_lesson import adamw
 
 _AT_ONCE = 256
 
@@ -42,6 +44,14 @@ class SortingLesson:
         """Prompts, padded on the right to the longest, and their answers."""
         taken = [self._train[index] for index in indices]
         return self._prompts(taken, model), self._answers(taken, model)
+
+    def lengths(self, indices: Sequence[int]) -> Lengths:  # noqa: ARG002  (whatever they are)
+        """Not those of the operator graph.
+
+        Raises:
+            TrialError: Always.
+        """
+        raise TrialError("the operator graph has answers as long as prompts, these have an end too")
 
     def loss(self, model: nn.Module, batch: tuple[dict[str, Tensor], Tensor]) -> Tensor:
         """Mean negative log-likelihood of a token of the answers, nats."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import DynamicCache, EncoderDecoderCache, T5Config, T5ForConditionalGeneration
 from transformers.cache_utils import DynamicLayer
 
-from accelbench.suites.workloads.language import language_network
+from accelbench.suites.workloads.language.trained_weights import put_weights, trained_weights
 from accelbench.suites.workloads.lowering.subject import Subject
 
 IGNORED = -100
@@ -133,7 +133,7 @@ def built(config: T5Config, weights: Path | None, seed: int) -> PromptedT5:
         torch.manual_seed(seed)
         model = PromptedT5(config)
     if weights is not None:
-        language_network.put(model, language_network.read(weights))
+        put_weights(model, trained_weights(weights))
     return model
 
 

@@ -1,15 +1,18 @@
 """What an encoder is taught: the kinds of stretches of text."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from accelbench.harness.schema.plain import Plain
+from accelbench.harness.schema.training import Lengths
 from accelbench.suites.workloads.classifiers.lesson import ClassLesson
 from accelbench.suites.workloads.data.labelled import Split
-from accelbench.suites.workloads.language.language_network import adamw
+from accelbench.suites.workloads.language.language_lesson import adamw
 
 
 class TextLesson(ClassLesson):
@@ -27,6 +30,11 @@ class TextLesson(ClassLesson):
     ) -> None:
         super().__init__(split, functional.cross_entropy, learning_rate, facts)
         self._decay = weight_decay
+
+    def lengths(self, indices: Sequence[int]) -> Lengths:
+        """Tokens of these texts, without padding."""
+        mask = dict(self._split.train.inputs)["attention_mask"]
+        return Counter(np.asarray(mask)[list(indices)].sum(axis=1).tolist())
 
     def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
         """AdamW over the parameters that are trained; PyTorch's defaults else."""

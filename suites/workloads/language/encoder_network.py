@@ -9,9 +9,10 @@ from torch.nn import functional
 from transformers import AutoModel, BertModel, logging
 
 from accelbench.harness.foreign import foreign
-from accelbench.suites.workloads.language import language_network
 from accelbench.suites.workloads.language.adaptation import Adaptation
+from accelbench.suites.workloads.language.language_lesson import adamw
 from accelbench.suites.workloads.language.pretrained import Pretrained
+from accelbench.suites.workloads.language.trained_weights import put_weights, trained_weights
 from accelbench.suites.workloads.lowering.subject import Subject
 
 _TARGETS = ("query", "key", "value", "attention.output.dense")
@@ -111,16 +112,16 @@ def classifier(
         ForeignError: The weights cannot be read.
         TrialError: They are of another model.
     """
-    held = language_network.read(weights) if weights is not None else {}
+    held = trained_weights(weights) if weights is not None else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = TextClassifier(_body(config, source), classes)
         before = held.keys() <= model.state_dict().keys()
         if held and before:
-            language_network.put(model, held)
+            put_weights(model, held)
         adapted(model, how)
         if held and not before:
-            language_network.put(model, held)
+            put_weights(model, held)
     return model
 
 
@@ -174,7 +175,7 @@ def classifier_subject(
         build=lambda: adapted(TextClassifier(_body(config, None), classes), how),
         calls={"forward": lambda model, batch, tokens, _context: _called(model, batch, tokens)},
         loss=loss,
-        optimiser=lambda model: language_network.adamw(model, learning_rate, weight_decay),
+        optimiser=lambda model: adamw(model, learning_rate, weight_decay),
         stacks=(_STACK,),
     )
 

@@ -65,6 +65,15 @@ class EncoderShape:
         """
         return pretrained.find(self.path) if self.path is not None else None
 
+    def check_files(self) -> None:
+        """Finds the weights that `path` names.
+
+        Raises:
+            ConfigError: `path` is wrong.
+            MissingPart: The asset was not got yet.
+        """
+        self.source()
+
     def config(self) -> Any:
         """The geometry as a `transformers` configuration.
 

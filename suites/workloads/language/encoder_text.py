@@ -7,7 +7,7 @@ tokens, divided by its length; rounded to six decimals.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,21 +101,23 @@ class EmbeddingSamples:
         """Tokens of this batch that carry text, and those that are run, padding included."""
         return self.pad.elements(rows(self.inputs, indices))
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
         """The least cosine of the first answer to a text and its known embedding.
 
         Args:
             answered: Pairs of indices and embeddings, shape (indices, hidden).
 
         Returns:
-            None where no text was answered whose embedding is known.
+            Nothing where no text was answered whose embedding is known.
         """
         first: dict[int, float] = {}
         for indices, answers in answered:
             for index, row in zip(indices, answers, strict=True):
                 if index in self.references and index not in first:
                     first[index] = _cosine(np.asarray(row, np.float64), self.references[index])
-        return Quality("embedding", "test", min(first.values()), len(first)) if first else None
+        if not first:
+            return ()
+        return (Quality("embedding", "test", min(first.values()), len(first)),)
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ and counted when the window has closed, so that counting costs the window next t
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from accelbench.harness.schema.builders import Count
+from accelbench.suites.workloads.language.decoder_geometry import expert_count
 
 _KEPT_AS_IT_IS = 64
 """Choices of one call up to which they are kept uncounted: then fewer bytes than a count needs."""
@@ -102,6 +103,20 @@ def watch(model: nn.Module, experts: int, now_ns: Callable[[], int]) -> Routing:
         found.said.append(calls)
         found.hooks.append(router.register_forward_hook(_noting(found, calls, now_ns)))
     return found
+
+
+def counting(
+    model: nn.Module, config: Any, now_ns: Callable[[], int]
+) -> AbstractContextManager[Routing] | None:
+    """As `watched`, of a decoder; None where its layers are dense.
+
+    Args:
+        model: Of `transformers`, or one that holds it.
+        config: Its geometry.
+        now_ns: Reads the clock.
+    """
+    count = expert_count(config)
+    return watched(model, count, now_ns) if count else None
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """How well a decoder knows a text: perplexity, and training from scratch or from given weights."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from accelbench.harness.schema.builders import Counting, Training
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase, training_phases
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.symbolic import SymbolicGraph
@@ -156,18 +157,33 @@ class LanguageModel:
         Raises:
             ValueError: The batch size cannot be shared as the practice asks.
         """
-        from accelbench.suites.workloads.language import language_network as network  # noqa: PLC0415  (torch)
+        from accelbench.suites.workloads.language import language_lesson  # noqa: PLC0415  (torch)
         from accelbench.suites.workloads.training import GradientTraining  # noqa: PLC0415  (torch)
 
         train, test = self._windows()
-        lesson = network.LanguageLesson(
+        lesson = language_lesson.LanguageLesson(
             train,
             test,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             facts=self._lesson_facts(),
+            drops=self.capacity is not None,
         )
         return GradientTraining(model, lesson, batch_size, seed, practice)
+
+    def check_files(self) -> None:
+        """Finds weights and text.
+
+        Raises:
+            ConfigError: `path` or `text_path` is wrong.
+            MissingPart: An asset was not got yet.
+        """
+        self._source()
+        self._corpus().parts()
+
+    def phases(self) -> Sequence[Phase]:
+        """Scoring windows of so many tokens, and the parts of a training step."""
+        return (Phase("forward", tokens=True), *training_phases(tokens=True))
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:
         """The operator graph of scoring windows, or of a part of a training step.
@@ -199,10 +215,9 @@ class LanguageModel:
     ) -> AbstractContextManager[Counting] | None:
         """Counts the tokens of each expert; None for dense layers."""
         config = self._config()
-        from accelbench.suites.workloads.language import decoder_geometry, experts  # noqa: PLC0415  (torch)
+        from accelbench.suites.workloads.language import experts  # noqa: PLC0415  (torch)
 
-        count = decoder_geometry.expert_count(config)
-        return experts.watched(model, count, now_ns) if count else None
+        return experts.counting(model, config, now_ns)
 
     def _shape(self) -> Shape:
         return Shape(
@@ -263,7 +278,7 @@ class Windows:
         """The windows at these indices, shape (indices, tokens)."""
         return self.ids[list(indices)]
 
-    def score(self, answered: Sequence[tuple[Sequence[int], Any]]) -> Quality | None:
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
         """Perplexity over the first answer to each window, of those that were answered.
 
         Args:
@@ -276,8 +291,9 @@ class Windows:
             for index, cost in zip(indices, each, strict=True):
                 first.setdefault(index, float(cost))
         if not first:
-            return None
-        return Quality("perplexity", "test", math.exp(np.mean(list(first.values()))), len(first))
+            return ()
+        perplexity = math.exp(np.mean(list(first.values())))
+        return (Quality("perplexity", "test", perplexity, len(first)),)
 
 
 @cache

@@ -90,8 +90,12 @@ def attend(
 def _chunks(each: Tensor, size: int) -> Tensor:
     """Shape (batch, heads, chunks, size, head_dim); the last chunk is filled up with zeros."""
     *outer, tokens, width = each.shape
-    filled = functional.pad(each, (0, 0, 0, -tokens % size))
-    return filled.reshape(*outer, -1, size, width)
+    missing = -tokens % size
+    if (
+        missing
+    ):  # not by `functional.pad`, which copies where nothing is missing, and pins the batch
+        each = torch.cat((each, each.new_zeros(*outer, missing, width)), dim=-2)
+    return each.reshape(*outer, -1, size, width)
 
 
 class _Attention(nn.Module):

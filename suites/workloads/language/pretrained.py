@@ -1,4 +1,4 @@
-"""Real decoder weights from a path of this machine: a Hugging Face folder or a GGUF file.
+"""Real weights from a path of this machine: a Hugging Face folder or a GGUF file.
 
 Nothing here ever asks a network.
 """

@@ -1,6 +1,12 @@
-"""Floating-point operations of single operators, by the formulas of PyTorch's own counter."""
+"""Floating-point operations of single operators, by the formulas of PyTorch's own counter.
 
-from collections.abc import Callable, Mapping
+But for one: for the gradient of a convolution's filters that counter (2.13) takes every filter to
+meet all channels of the input, also where it has groups, so that it counts as many times too much as
+there are groups. Here a filter meets the channels of its own group.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +44,18 @@ def _attention_backward_flops(
     return 2 * _attention(query, key, value, out_val=out)
 
 
+def _convolution_backward_flops(
+    grad: Any, inputs: Any, filters: Any, *args: Any, **_kwargs: Any
+) -> Any:
+    """As much as the forward pass for each of the gradients of inputs and filters."""
+    _bias, _stride, _padding, _dilation, transposed, _more, _groups, wanted = args
+    gradients: Sequence[bool] = wanted[:2]
+    places = (inputs if transposed else grad).shape
+    return sum(gradients) * 2 * math.prod(places) * math.prod(filters.shape[1:])
+
+
 _OWN: Mapping[Any, Callable[..., Any]] = {
+    _aten.convolution_backward: _convolution_backward_flops,
     _aten.scaled_dot_product_attention: _attention_flops,
     BACKWARD: _attention_backward_flops,
     _aten._grouped_mm: grouped.flops,  # noqa: SLF001  (its name)

@@ -11,12 +11,13 @@ from torch.func import functional_call
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
+from accelbench.harness.schema.phases import TRAINING
 from accelbench.harness.schema.symbolic import SIZES, SymbolicGraph, SymbolicOperator
 from accelbench.suites.workloads.lowering.attention import WholeAttention
 from accelbench.suites.workloads.lowering.recorder import Notes, Recorder
 from accelbench.suites.workloads.lowering.sizes import NeedsNumbersError, Sizes
 from accelbench.suites.workloads.lowering.stacks import Stack, extended, repeating, shortened
-from accelbench.suites.workloads.lowering.subject import TRAINING, Subject
+from accelbench.suites.workloads.lowering.subject import Subject
 
 
 def record(

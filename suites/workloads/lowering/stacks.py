@@ -11,8 +11,8 @@ from torch import nn
 
 from accelbench.suites.workloads.lowering.recorder import Notes
 
-_OWN_PLACE = {"layer_idx", "layer_index", "layer_id", "layer_number"}
-_PLAIN = (bool, int, float, str, type(None), torch.dtype, tuple)
+_OWN_PLACE = {"layer_idx", "layer_index", "layer_id", "layer_number", "target_name"}
+_PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, tuple)
 _RECORDED = 2
 """Periods of a stack that are recorded: the first and the last differ from those between them."""
 
@@ -137,4 +137,7 @@ def _told(value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, set | list) and not value:
         return "nothing"
+    if isinstance(value, dict):  # as peft keeps its options, the layer's own name among them
+        told = (f"{key!r}: {_told(own)}" for key, own in value.items() if key not in _OWN_PLACE)
+        return f"{{{', '.join(told)}}}"
     return f"the object {id(value)}"

@@ -7,14 +7,14 @@ from typing import TypeAlias
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-TRAINING = ("train.forward", "train.backward", "train.optimizer")
-"""The phases of a training step."""
+from accelbench.harness.schema.phases import TRAINING
 
 Call: TypeAlias = Callable[[nn.Module, int, int, int], object]
 """Makes its inputs on the `meta` device and calls the model: (model, batch, tokens, context).
 
-Inputs come from `torch.empty`: what is filled counts as an operator of the phase. The sizes may be symbolic. What a call decides by comparing one of them with a number is noted, and
-the recording holds as far as the comparison comes out the same.
+Inputs come from `torch.empty`: what is filled counts as an operator of the phase. The sizes may be
+symbolic. What a call decides by comparing one of them with a number is noted, and the recording
+holds as far as the comparison comes out the same.
 """
 
 

@@ -10,6 +10,7 @@ from accelbench.harness.errors import ConfigError, TrialError
 from accelbench.harness.load.schedule import replay
 from accelbench.harness.schema.arrivals import Replay
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.prompts import Ask, Prompt
 from accelbench.harness.schema.trace import KvLayout
@@ -150,6 +151,10 @@ class Served:
         self._named()
         refuse_recorded(self.mix)
         return prompt_text.prompts_for(asks, self._wanted(), self._codec(), seed)
+
+    def phases(self) -> Sequence[Phase]:
+        """None: only the server knows its operators."""
+        return ()
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:  # noqa: ARG002  (refuses)
         """Refuses.

@@ -15,6 +15,7 @@ from accelbench.adapters.simulators.roofline import (
 from accelbench.harness.errors import ConfigError
 from accelbench.harness.schema.decode import decode
 from accelbench.harness.schema.opgraph import Operator, OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.platform import Figure, MemoryLevel, Platform
 from accelbench.harness.schema.protocols import Task, Work
 from accelbench.harness.schema.recorder import Recorder
@@ -49,6 +50,10 @@ class Gemm(FakeClassifier):
     def geometry(self) -> dict[str, Any]:
         """The widths of the product."""
         return {"linear": [[4096, 4096]]}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The product."""
+        return (Phase("forward"),)
 
     def lower(self, phase: str, batch: int, tokens: int, context: int) -> OpGraph:  # noqa: ARG002  (one product, whatever the phase)
         """The product with as many rows as samples."""

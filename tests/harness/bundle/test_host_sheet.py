@@ -178,6 +178,72 @@ def test_without_a_valid_product_and_triad_on_the_processor_there_is_none(bundle
     assert HOST_FILE not in derived_documents(bundle(*lacking))
 
 
+GPU = "A GPU 80GB"
+
+
+def on_gpu(operator, shape, dtype="fp32", rounding="highest", **values):
+    """A cell of a GPU, with what its engine tells there."""
+    cell, records = reached(operator, shape, dtype, device=GPU, **values)
+    told = {
+        "accelerator": {"memory_bytes": 80_000_000_000},
+        "float32_matmul_precision": rounding,
+        "precision_map": {"accumulators": "float32"},
+        "runtime": {"convolutions_in_tf32": True},
+    }
+    return cell, [replace(one, engine={**one.engine, **told}) for one in records]
+
+
+GPU_GEMM = on_gpu("gemm", (8192, 8192, 8192), "bf16", flops__achieved=700e12)
+GPU_TRIAD = on_gpu("triad", (2**28,), bandwidth__achieved=3e12)
+
+
+def test_a_gpu_has_a_sheet_of_its_figures_and_its_memory(bundle):
+    """It says which device they are of, and nothing of the host's memory."""
+    sheet = host_sheet(bundle(GPU_GEMM, GPU_TRIAD))
+    assert (sheet.family, sheet.name) == ("gpu", HOST)
+    assert GPU in sheet.summary
+    assert sheet.peak["bf16"].value == pytest.approx(700e12)
+    assert f"on {GPU}" in sheet.peak["bf16"].source
+    assert "thread" not in sheet.peak["bf16"].source
+    level = sheet.memory[0]
+    assert (level.name, level.capacity.value) == ("device memory", 80e9)
+    assert level.bandwidth.value == pytest.approx(3e12)
+    assert any(note.startswith(f"device: {GPU}") for note in sheet.notes)
+    assert any("bf16: operands in bf16" in note and "sums: float32" in note for note in sheet.notes)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "format_", "told"),
+    [
+        ("highest", "fp32", "not rounded to TF32"),
+        ("high", "tf32", "may round to TF32"),
+        ("medium", "tf32", "may round to TF32"),
+    ],
+)
+def test_products_that_may_round_to_tf32_are_no_peak_of_fp32(bundle, rounding, format_, told):
+    """Matrix units that take fewer bits are told by their format."""
+    gemm = on_gpu("gemm", (64, 64, 64), rounding=rounding, flops__achieved=60e12)
+    sheet = host_sheet(bundle(gemm, GPU_TRIAD))
+    assert set(sheet.peak) == {format_}
+    assert any(note.startswith(f"{format_}: ") and told in note for note in sheet.notes)
+
+
+def test_a_convolution_that_may_round_to_tf32_says_so(bundle):
+    """PyTorch lets cuDNN do it, whatever it is told of products."""
+    convolution = on_gpu("convolution", (64, 64, 56, 3), flops__achieved=40e12)
+    notes = host_sheet(bundle(GPU_GEMM, GPU_TRIAD, convolution)).notes
+    assert any(note.startswith("convolution: 4e+13 FLOP/s at tf32") for note in notes)
+
+
+def test_figures_of_two_devices_are_never_on_one_sheet(bundle):
+    """Where the processor was measured too the sheet is its own."""
+    sheet = host_sheet(bundle(GPU_GEMM, GPU_TRIAD, GEMM, TRIAD))
+    assert sheet.family == "cpu"
+    assert set(sheet.peak) == {"fp32"}
+    assert not any(GPU in note for note in sheet.notes)
+    assert host_sheet(bundle(GPU_GEMM, TRIAD)) is None
+
+
 def test_cells_on_another_sheet_do_not_count(bundle):
     """They were run for a machine that is somewhere else."""
     cell, records = GEMM

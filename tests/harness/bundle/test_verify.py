@@ -38,20 +38,39 @@ def test_a_good_bundle_holds(rehearsal):
     assert [check.ok for check in found.checks] == [True] * 5
 
 
-def test_a_flipped_byte_in_any_file_is_named(bundle):
-    """One byte of one file is enough, whichever it is."""
+@pytest.fixture(scope="module")
+def flipped():
+    """Flips one bit at a drawn place of a file; returns the bytes that were there."""
     draw = random.Random(7)
-    for name in read_manifest(bundle).files:
-        path = bundle / name
-        content = bytearray(path.read_bytes())
-        if not content:
-            continue
-        place = draw.randrange(len(content))
-        content[place] ^= 1 << draw.randrange(8)
+
+    def flip(path):
         good = path.read_bytes()
+        content = bytearray(good)
+        content[draw.randrange(len(good))] ^= 1 << draw.randrange(8)
         path.write_bytes(content)
-        assert name in _problems(bundle), name
-        path.write_bytes(good)
+        return good
+
+    return flip
+
+
+def test_a_flipped_bit_in_every_file_is_named(bundle, flipped):
+    """No file is left out, and no damage hides that of another."""
+    names = [name for name in read_manifest(bundle).files if (bundle / name).stat().st_size]
+    assert len(names) > 90
+    for name in names:
+        flipped(bundle / name)
+    assert set(names) <= _problems(bundle).keys()
+
+
+def test_a_flipped_bit_in_one_file_is_enough(bundle, flipped):
+    """One file of each kind, alone: it is named, and put back the bundle holds again."""
+    kinds = {Path(name).name: name for name in read_manifest(bundle).files}
+    assert len(kinds) > 15
+    for name in kinds.values():
+        if (bundle / name).stat().st_size:
+            good = flipped(bundle / name)
+            assert name in _problems(bundle), name
+            (bundle / name).write_bytes(good)
     assert verify(bundle).ok
 
 

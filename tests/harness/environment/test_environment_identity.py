@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_the_installed_parts_are_found_without_importing_them() -> None:
     assert len(code_digest()) == 64
     assert not {name for name in set(sys.modules) - loaded if name.startswith("torch")}
     assert harness_version()[0].isdigit()
+
+
+def test_bare_sources_state_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was installed it is that of pyproject.toml, which an installation has too."""
+    installed = harness_version()
+
+    def unknown(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", unknown)
+    assert harness_version() == installed
 
 
 def test_a_machine_has_one_id(intel: Roots, plant: Plant) -> None:

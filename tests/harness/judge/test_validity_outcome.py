@@ -97,6 +97,11 @@ def test_quality_below_the_gate_or_not_shown_at_all(make_trial, judged):
         "quality_below_gate": "accuracy was not evaluated, at least 0.9 is asked for:"
         " evaluate it on the test split"
     }
+    other = make_trial(requests=requests, evals=accuracy(0.95))
+    assert judged(other, gate=Gate("agreement_of_it", 0.9)) == {
+        "quality_below_gate": "agreement_of_it was not evaluated, at least 0.9 is asked for:"
+        " ask for accuracy"
+    }
 
 
 def test_a_loss_above_its_gate_is_not_good_enough(make_trial, judged):

@@ -59,7 +59,7 @@ class Wide:
     """Samples that are padded."""
 
     def __init__(self, samples: Any) -> None:
-        self.count, self.batch, self.score = samples.count, samples.batch, samples.score
+        self.count, self.batch, self.figures = samples.count, samples.batch, samples.figures
 
     def elements(self, indices: Sequence[int]) -> tuple[int, int]:
         """The sum of the numbers, and as many times the greatest."""

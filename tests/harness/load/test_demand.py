@@ -73,3 +73,19 @@ def test_the_steps_of_a_decoder_are_those_of_its_graphs():
             graph = builder.lower("decode", batch, 1, context)
             told = demand.call("decode", batch, context=context)
             assert told == Demand(float(graph.flops), graph.bytes_moved(2.0))
+
+
+@pytest.mark.torch
+def test_steps_that_fill_a_window_are_counted_one_by_one():
+    """Where they grow evenly two of them tell all; behind the bend they grow no more."""
+    pytest.importorskip("transformers")
+    from accelbench.suites.workloads.language.decoder import Decoder
+
+    shape = {"max_positions": 512, "attention": "sliding", "window": 32}
+    for builder in (Decoder(32, 2, 2, 1, 64, max_positions=512), Decoder(32, 2, 2, 1, 64, **shape)):
+        demand = DemandOf(builder, "bf16")
+        for context, steps in ((4, 60), (20, 1), (20, 0), (25, 12), (100, 9)):
+            graphs = [builder.lower("decode", 1, 1, context + k) for k in range(steps)]
+            told = demand.decode(context, steps)
+            assert told.flops == sum(graph.flops for graph in graphs)
+            assert told.moved == sum(graph.bytes_moved(2.0) for graph in graphs)

@@ -1,6 +1,7 @@
 """What the loops of an engine in this process can do, on a virtual clock."""
 
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from accelbench.harness.errors import TrialError
 from accelbench.harness.load import engines
 from accelbench.harness.load.host import HostEngine
-from accelbench.harness.load.in_process import Driven, drive
+from accelbench.harness.load.in_process import Batches, Driven, drive, infer_batches
 from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.protocols import Work
+from accelbench.harness.schema.quality import Quality
 from accelbench.harness.schema.recorder import Recorder, VirtualClock
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import (
@@ -105,6 +107,33 @@ def test_all_batches_of_an_offline_load_are_due_at_its_start() -> None:
     assert {row["due_ns"] for row in rows} == {trace.head.window_ns[0]}
     assert len(rows) == 3
     assert driven.window_ns == trace.head.window_ns
+
+
+class Telling:
+    """Samples whose answers tell several figures."""
+
+    count = 4
+
+    def batch(self, indices: Sequence[int]) -> list[int]:
+        """The inputs are the indices."""
+        return list(indices)
+
+    def figures(self, answered: Iterable[tuple[Sequence[int], Any]]) -> Sequence[Quality]:
+        """A quality, and how deep the answers went."""
+        asked = sum(len(indices) for indices, _ in answered)
+        return [Quality("accuracy", "test", 0.75, asked), Quality("exit.depth", "test", 2.5, asked)]
+
+
+def test_all_figures_of_the_answers_are_recorded_in_order() -> None:
+    """After the window, over each sample once."""
+    engine = Counted()
+    recorder = Recorder(engine.clock)
+    batches = Batches(size=2, count=6, warmup=0, due_at_start=True)
+    _, end = infer_batches(engine, Telling(), batches, None, recorder)
+    rows = recorder.freeze("simulated").table("evals").to_pylist()
+    told = [(row["metric"], row["split"], row["value"], row["n"]) for row in rows]
+    assert told == [("accuracy", "test", 0.75, 4), ("exit.depth", "test", 2.5, 4)]
+    assert all(row["at_ns"] >= end for row in rows)
 
 
 class Device(HostEngine):

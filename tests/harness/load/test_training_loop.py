@@ -79,7 +79,8 @@ class Run:
 
     def facts(self) -> Mapping[str, Plain]:
         """What it kept."""
-        return {"optimizer": "of the run", "bytes": {"gradients": 40, "optimizer_state": 80}}
+        kept = {"gradients": 40, "optimizer_state": 80, "activations": 5}
+        return {"optimizer": "of the run", "bytes": kept}
 
 
 class Engine(HostEngine):
@@ -100,12 +101,6 @@ class Engine(HostEngine):
         """The one run."""
         self.asked.append((batch_size, seed))
         return self.run
-
-    def kept_for_backward(self, step: Callable[[Mark], object]) -> int:
-        """As many bytes as a step has parts."""
-        kinds: list[str] = []
-        step(kinds.append)
-        return len(kinds)
 
 
 def trained(engine: Engine, folder: Path, target: float = 0.9) -> Trace:
@@ -186,13 +181,13 @@ def test_no_more_epochs_than_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_training_keeps_is_counted_after_the_window(tmp_path: Path) -> None:
-    """Weights are saved first; one more step, of no row, shows what is kept for its backward pass."""
+    """Once each, as the run tells it; no step is done for that."""
     engine = Engine([0.95])
     trace = trained(engine, tmp_path)
     assert (tmp_path / WEIGHTS_FILE).read_text() == "weights"
     told = {row["name"]: row["value"] for row in rows(trace, "counters")}
     assert told == {"gradients": 40, "optimizer_state": 80, "activations": 5}
-    assert (engine.run.steps, len(rows(trace, "requests"))) == (3, 2)
+    assert (engine.run.steps, len(rows(trace, "requests"))) == (2, 2)
     assert engine.asked == [(4, 7)]
 
 
@@ -214,5 +209,6 @@ def test_the_trial_tells_what_workload_and_run_tell_of_training(tmp_path: Path) 
     driven = drive(engine, Taught(), None, None, work, recorder)
     training: Any = driven.facts["training"]
     assert (training["optimizer"], training["schedule"]) == ("of the run", "none")
+    assert training["done"] == {"epochs": 1, "steps": 2}
     assert driven.facts["regime"] == "training"
     assert driven.window_ns == recorder.window_ns

@@ -1,6 +1,7 @@
 """FLOPs, bytes and the roofline: which phases, over which time, on which sheet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -116,3 +117,37 @@ def test_work_in_no_time_has_no_rate(make_trace: MakeTrace) -> None:
     found = measure(make_trace(10, phases=[phase(1, 1)]), None)
     assert found["flops.total"].value == 1e9
     assert found["flops.achieved"].reason == "the working phases took no time"
+
+
+def test_a_training_step_works_in_its_passes_and_its_optimiser(
+    make_trace: MakeTrace, values: Values, machine: Machine
+) -> None:
+    """The getting of a batch and an evaluation are no work; the roofline holds as for inference."""
+    rows = [
+        phase(0, 1, "input", None, None),
+        phase(1, 2, "forward", 4e9, 1e9),
+        phase(2, 4, "backward", 8e9, 2e9),
+        phase(4, 5, "optimizer", 0.0, 1e9),
+        phase(6, 9, "other", None, None),
+    ]
+    found = values(make_trace(10, FP32, phases=rows), machine(6e9, 1e9))
+    assert found["flops.total"] == pytest.approx(12e9)
+    assert found["flops.achieved"] == pytest.approx(3e9)
+    assert found["flops.utilization"] == pytest.approx(0.5)
+    assert found["bandwidth.utilization"] == pytest.approx(1)
+    assert found["intensity"] == pytest.approx(3)
+    assert found["roofline.bound"] == pytest.approx(3e9)
+    assert found["roofline.position"] == pytest.approx(1)
+
+
+def test_two_devices_have_two_peaks_and_a_processor_has_one(
+    make_trace: MakeTrace, values: Values, machine: Machine
+) -> None:
+    """Processes on a processor share it, however many they call themselves."""
+    rows = [{**phase(0, 1, "forward", 2e9, 1e9), "device": f"rank:{k}"} for k in range(2)]
+    sheet = machine(4e9, 4e9)
+    two = values(make_trace(10, FP32, phases=rows), sheet)
+    one = values(make_trace(10, FP32, phases=rows), replace(sheet, family="cpu"))
+    assert (two["flops.utilization"], one["flops.utilization"]) == (0.5, 1.0)
+    assert (two["bandwidth.utilization"], one["bandwidth.utilization"]) == (0.25, 0.5)
+    assert (two["roofline.bound"], one["roofline.bound"]) == (8e9, 4e9)

@@ -112,6 +112,62 @@ def test_activity_and_sparsity_make_one(make_trace: MakeTrace, values: Values) -
     )
 
 
+def operations(done: float, multiplied: float, not_needed: float) -> list[dict[str, Any]]:
+    """The counters of synaptic operations."""
+    told = {"": done, ".multiply": multiplied, ".not_needed": not_needed}
+    return [counter(f"synaptic_operations{rest}", value) for rest, value in told.items()]
+
+
+def test_synaptic_operations_of_an_inference_are_held_against_dense_ones(
+    make_trace: MakeTrace, values: Values
+) -> None:
+    """Those that add, those that multiply too, all that a dense execution does, and the rest."""
+    rows = [request(1, samples=3), request(2, samples=1), request(12, samples=9)]
+    found = values(make_trace(requests=rows, counters=operations(400, 100, 1200)))
+    assert found["synaptic_operations.accumulate"] == pytest.approx(75)
+    assert found["synaptic_operations.multiply_accumulate"] == pytest.approx(25)
+    assert found["synaptic_operations.dense"] == pytest.approx(400)
+    assert found["synaptic_operations.saved"] == pytest.approx(0.75)
+
+
+def test_synaptic_operations_that_cannot_be_told_say_why(make_trace: MakeTrace) -> None:
+    """A counter that is lacking, no inference, no synapse; a count alone tells none of them."""
+    rows = [request(1, samples=2)]
+    found = measure(make_trace(requests=rows, counters=operations(4, 0, 4)[1:]), None)
+    for name in ("accumulate", "multiply_accumulate", "dense", "saved"):
+        told = found[f"synaptic_operations.{name}"]
+        assert told.reason == "the counter synaptic_operations was not read"
+    found = measure(make_trace(counters=operations(4, 0, 4)), None)
+    assert found["synaptic_operations.saved"].reason == "no inferences were completed in the window"
+    found = measure(make_trace(requests=rows, counters=operations(0, 0, 0)), None)
+    assert found["synaptic_operations.saved"].reason == "the network has no synapses"
+    alone = measure(make_trace(requests=rows, counters=operations(4, 0, 4)[:1]), None)
+    assert not [name for name in alone if name.startswith("synaptic_operations")]
+
+
+def test_a_training_tells_what_its_last_evaluation_counted(
+    make_trace: MakeTrace, values: Values
+) -> None:
+    """Activity and operations of a sample are there, where no counter is."""
+    told = {
+        "activity": 0.1,
+        "synaptic_operations.accumulate": 30.0,
+        "synaptic_operations.multiply_accumulate": 0.0,
+        "synaptic_operations.dense": 120.0,
+    }
+    rows = [
+        {"at": 1, "metric": name, "split": "test", "value": value, "n": 360}
+        for name, value in told.items()
+    ]
+    found = values(make_trace(evals=rows))
+    assert {name: found[name] for name in told} == told
+    assert found["activity.sparsity"] == pytest.approx(0.9)
+    assert found["synaptic_operations.saved"] == pytest.approx(0.75)
+    assert found["quality"] is None
+    counted = [counter("spikes", 50), counter("neurons", 100), counter("timesteps", 10)]
+    assert values(make_trace(evals=rows, counters=counted))["activity"] == pytest.approx(0.05)
+
+
 def test_events_that_were_lost_were_not_handled(make_trace: MakeTrace) -> None:
     """The rate is of those handled; what was lost is a share of those offered."""
     told = [counter("events.offered", 1000), counter("events.dropped", 100)]

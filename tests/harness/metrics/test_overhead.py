@@ -93,6 +93,16 @@ def test_a_phase_that_does_not_end_lasts_no_time(make_trace: MakeTrace, values: 
     assert found["overhead.kernel_sum"] == pytest.approx(4)
 
 
+def test_transferred_bytes_count_by_what_lies_in_the_window(
+    make_trace: MakeTrace, values: Values
+) -> None:
+    """Those that tell their bytes; where none does, there is no figure."""
+    moved = [{**phase("transfer", start, start + 2), "bytes": 100.0} for start in (-5, -1, 3)]
+    silent = phase("transfer", 5, 6)
+    assert values(make_trace(10, phases=[*moved, silent]))["transfer.bytes"] == pytest.approx(150)
+    assert "transfer.bytes" not in values(make_trace(10, phases=[silent]))
+
+
 def test_transfers_hidden_by_kernels_of_their_device_cost_nothing(
     make_trace: MakeTrace, values: Values
 ) -> None:

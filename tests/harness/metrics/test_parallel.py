@@ -129,3 +129,24 @@ def test_payload_is_told_by_step_and_waits_by_device(make_trace: MakeTrace, valu
     none = measure(make_trace(counters=told), None)
     assert none["communication.volume"].reason == "no step was done in the window"
     assert none["communication.wait"].reason == "no request was in flight in the window"
+
+
+def test_links_are_seen_by_the_messages_that_went_over_them(
+    make_trace: MakeTrace, values: Values
+) -> None:
+    """Payload over the time of travel, and the time of the shortest message in the window."""
+    phases = [
+        phase("communication", 1, 3),
+        phase("communication", 1, 2, "1"),
+        phase("communication", 4, 4.5, "1"),
+        phase("communication", -0.1, 0, "1"),
+    ]
+    sent = {**counter("communication.bytes", 7e9), "unit": "byte"}
+    found = values(make_trace(requests=[REQUEST], phases=phases, counters=[sent]))
+    assert found["communication.bandwidth"] == pytest.approx(7e9 / ((2 + 1.5) / 2))
+    assert found["communication.latency"] == pytest.approx(0.5)
+    silent = measure(make_trace(requests=[REQUEST], counters=[sent]), None)
+    assert silent["communication.bandwidth"].reason == "no communication in the window"
+    assert "communication.latency" not in silent
+    late = measure(make_trace(phases=[phase("communication", 11, 12)], counters=[sent]), None)
+    assert late["communication.latency"].reason == "no communication in the window"

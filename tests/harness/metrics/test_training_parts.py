@@ -123,3 +123,21 @@ def test_what_was_not_told_of_memory_is_left_out(make_trace: MakeTrace) -> None:
     assert not [name for name in served if name.startswith("memory.training.")]
     odd = measure(make_trace(10, TARGET, counters=[counter("gradients", 1, "kB")]), None)
     assert odd["memory.training.gradients"].reason == "the counter gradients is not in byte"
+
+
+def test_flops_are_told_part_by_part(make_trace: MakeTrace) -> None:
+    """As far as phases lie in the window; none where they tell none, and why where some do not."""
+    parts = [
+        {**part("forward", 0, 1, "0"), "flops": 4e9},
+        {**part("backward", 1, 3, "0"), "flops": 8e9},
+        {**part("forward", 9, 11, "1"), "flops": 4e9},
+        {**part("optimizer", 3, 4, "0"), "flops": None},
+    ]
+    found = measure(make_trace(10, TARGET, phases=parts), None)
+    assert found["train.flops.forward"].value == pytest.approx(6e9)
+    assert found["train.flops.backward"].value == pytest.approx(8e9)
+    reason = found["train.flops.optimizer"].reason
+    assert reason == "1 of 1 optimizer phases do not tell their FLOPs"
+    silent = [{**one, "flops": None} for one in parts]
+    plain = measure(make_trace(10, TARGET, phases=silent), None)
+    assert not [name for name in plain if name.startswith("train.flops.")]

@@ -84,6 +84,7 @@ def test_quality_is_the_last_evaluation_on_the_test_split(make_trace: MakeTrace)
         evaluation(30, 0.99, split="train"),
         evaluation(4, 0.5, metric="f1"),
         evaluation(40, None),
+        evaluation(4, 1.5, metric="exit.depth"),
     ]
     found = measure(make_trace(10, evals=rows), None)
     assert {name: item.value for name, item in found.items() if name.startswith("quality")} == {

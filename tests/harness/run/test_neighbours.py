@@ -34,7 +34,9 @@ SUITE = """
 summary: cells beside one another
 choose: {rules: smoke, adapter: fake, platform: fig3_reference, probe: none, tracker: none}
 cells:
-  train: {choose: {workload: fake_classifier, scenario: train_to_target}}
+  train:
+    choose: {workload: fake_classifier, scenario: train_to_target}
+    set: {scenario.metric: accuracy, scenario.target: 0.96}
   search: {choose: {workload: fake_generator, scenario: sustainable}}
   alone: &one
     choose: {workload: fake_classifier, scenario: single_stream}
@@ -124,9 +126,6 @@ class Session(HostEngine):
 
     def train(self, batch_size, seed):
         return Training()
-
-    def kept_for_backward(self, step):
-        return None
 
 
 class Training:

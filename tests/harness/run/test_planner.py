@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from accelbench.cli.compose import compose_suite
-from accelbench.harness.errors import ConfigError
+from accelbench.harness.errors import ConfigError, MissingPart
 from accelbench.harness.run.planner import missing_slots, plan_round, resolve
 from accelbench.harness.schema.cell import Cell
 
@@ -109,3 +109,38 @@ def test_a_scenario_that_an_adapter_cannot_do_is_refused_before_anything_runs(ce
     )
     with pytest.raises(ConfigError, match="cannot do 'train_to_target'"):
         resolve([wrong])
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["workload=minilm_kinds"], "minilm"),
+        (["workload=smollm2_perplexity"], "smollm2"),
+        (["workload=tiny_lm", "workload.text=shakespeare"], "shakespeare"),
+        (["workload=gnn_cora"], "cora"),
+    ],
+)
+def test_what_was_not_got_yet_is_told_before_anything_is_run(monkeypatch, tmp_path, words, named):
+    """One line with the command that brings it; a wrong request, not a failed trial."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(MissingPart, match=f"accelbench models get {named}"):
+        resolve(compose_suite("pretrain", words))
+
+
+def test_a_path_where_nothing_lies_is_told_before_anything_is_run():
+    """The key and what was looked for."""
+    with pytest.raises(ConfigError, match=r"/nowhere' does not exist"):
+        resolve(compose_suite("pretrain", ["workload=tiny_lm", "workload.path=/nowhere"]))
+
+
+def test_a_simulated_machine_needs_no_weights(monkeypatch, tmp_path):
+    """It asks for shapes alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    composed = {cell.name: cell for cell in compose_suite("smoke", ["workload=silero_vad"])}
+    run, simulated = (
+        replace(composed[name], weights_from=None)
+        for name in ("offline-batch_size=1", "simulated-b200_paper")
+    )
+    assert resolve([simulated])
+    with pytest.raises(MissingPart, match="silero_vad"):
+        resolve([run])

@@ -12,6 +12,7 @@ import pytest
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.arrivals import Constant
 from accelbench.harness.schema.opgraph import OpGraph
+from accelbench.harness.schema.phases import Phase
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.platform import Platform
 from accelbench.harness.schema.prompts import Ask, Prompt
@@ -47,6 +48,10 @@ class Builder:
         """A graph without operators."""
         self.lowered.append((phase, batch, tokens, context))
         return OpGraph("stub", phase, batch, tokens, context, (), (), 0)
+
+    def phases(self) -> Sequence[Phase]:
+        """Whatever is asked."""
+        return tuple(Phase(name) for name in ("forward", "prefill", "decode"))
 
     def geometry(self) -> Mapping[str, Plain]:
         """Of the model."""

@@ -13,15 +13,15 @@ def test_an_engine_that_echoes_is_always_right() -> None:
     """The right answer to an integer is itself, and each sample counts once."""
     samples = FakeClassifier(samples_count=3).samples()
     batches = [[0, 1], [2, 0]]
-    found = samples.score([(indices, samples.batch(indices)) for indices in batches])
+    found = samples.figures([(indices, samples.batch(indices)) for indices in batches])[0]
     assert found == Quality("accuracy", "test", 1.0, 3)
 
 
 def test_only_the_first_answer_to_a_sample_counts() -> None:
     """A later, better answer does not mend a wrong one."""
     samples = FakeClassifier(samples_count=2).samples()
-    assert samples.score([([0, 1], [9, 1]), ([0], [0])]) == Quality("accuracy", "test", 0.5, 2)
-    assert samples.score([]) is None
+    assert samples.figures([([0, 1], [9, 1]), ([0], [0])]) == (Quality("accuracy", "test", 0.5, 2),)
+    assert samples.figures([]) == ()
 
 
 def test_prompts_depend_on_the_seed_alone() -> None:

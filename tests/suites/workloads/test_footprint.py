@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402  (only with torch)
 
-from accelbench.suites.workloads.footprint import activation_bytes  # noqa: E402
+from accelbench.suites.workloads.footprint import activation_bytes, forward_flops  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -75,3 +75,19 @@ def test_the_mode_comes_back_even_where_the_pass_fails():
         activation_bytes(model, broken)
     assert not model[0].training
     assert torch.equal(model[0].running_mean, torch.zeros(2))
+
+
+def test_flops_of_parts_are_those_of_their_products():
+    """A layer outside of them does not count; attention does, by its two products."""
+
+    class Attends(nn.Module):
+        """One head over all tokens."""
+
+        def forward(self, tokens):
+            return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+    model = nn.Sequential(nn.Linear(6, 6), Attends(), nn.Linear(6, 2)).eval()
+    inputs = torch.ones(3, 5, 6)
+    found = forward_flops(model, [model[0], model[1]], lambda: model(inputs).sum())
+    assert found == 3 * 2 * (5 * 6 * 6 + 2 * 5 * 5 * 6)
+    assert not model.training

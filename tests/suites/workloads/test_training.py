@@ -34,6 +34,10 @@ class Sums:
         chosen = self.inputs[list(indices)].to(next(model.parameters()).dtype)
         return chosen, chosen.sum(1, keepdim=True)
 
+    def lengths(self, indices):
+        """All alike."""
+        return {1: len(indices)}
+
     def loss(self, model, batch):
         """Of squares."""
         return nn.functional.mse_loss(model(batch[0]), batch[1])
@@ -140,6 +144,26 @@ def test_micro_batches_add_up_to_the_step_of_the_whole_batch():
     assert marks[:9] == ["forward", "backward"] * 4 + ["optimizer"]
     assert parts.facts()["gradient_accumulation"] == 4
     assert whole.facts()["gradient_accumulation"] == 1
+
+
+def test_lengths_are_those_of_the_micro_batches_without_making_them():
+    """In the order of the batches, those of one process alone, the smaller last one too."""
+    lesson = Sums()
+    training = GradientTraining(network(), lesson, 4, 7, Practice(accumulate=2))
+    told = [[dict(part) for part in parts] for parts in training.lengths(0)]
+    assert lesson.asked == []
+    assert told == [[{1: 2}, {1: 2}]] * 5 + [[{1: 1}, {1: 1}]]
+    shared = GradientTraining(network(), Sums(), 4, 7, Practice(rank=1, ranks=2))
+    assert list(shared.lengths(0)) == [[{1: 2}]] * 5
+
+
+def test_what_is_computed_again_is_counted():
+    """The FLOPs of the blocks in a micro-batch, by hand; none are told where nothing is."""
+    training, _, _ = trained(network(), Practice(checkpointing=True, accumulate=2), batch_size=4)
+    products = 3 * 8 + 8 * 8 + 8 * 8
+    assert training.facts()["recomputed"] == {"flops": 2 * 2 * products, "samples": 2}
+    kept, _, _ = trained(network())
+    assert "recomputed" not in kept.facts()
 
 
 def test_processes_share_each_batch_evenly():

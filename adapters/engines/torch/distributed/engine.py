@@ -18,7 +18,7 @@ from accelbench.adapters.engines.torch.distributed.stamps import (
 )
 from accelbench.adapters.engines.torch.distributed.ways import DataParallel, sharded, shared_out
 from accelbench.harness.errors import TrialError
-from accelbench.harness.load.engines import Instants
+from accelbench.harness.load.engines import DemandOf, Instants
 from accelbench.harness.schema.builders import Training, Trains
 from accelbench.harness.schema.training import Practice
 
@@ -58,6 +58,9 @@ class RankEngine:
 
     Attributes:
         model: A model as it was built, for facts.
+        demand: What the workload's phases ask for; None where this rank has a stage of the model,
+            whose part of them is not known.
+        shares: Ranks that the optimiser's work is shared out over.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class RankEngine:
             self._group = joined(store, place, self._stamps, overlap=how.overlap)
         self._control = Control(place, leader_of(how.way, place.ranks))
         self.model = self._built(seed)
+        self.demand = None if how.way == "pipeline" else DemandOf(builder, how.dtype)
+        self.shares = place.ranks if how.sharing else 1
 
     def train(self, batch_size: int, seed: int) -> Training:
         """This rank's part of a run; returns when all ranks are ready for it."""
@@ -108,10 +113,6 @@ class RankEngine:
     def instants(self) -> Instants:
         """Instants on the clock that all ranks share."""
         return StampInstants(self._stamps)
-
-    def kept_for_backward(self, step: Any) -> None:  # noqa: ARG002  (the run tells it itself)
-        """Unknown to the engine: what ranks hold is in the facts of their run."""
-        return
 
     def _shared(self, model: nn.Module, batch_size: int, seed: int) -> Training:
         how, ranks = self._how, self._place.ranks

@@ -45,7 +45,12 @@ def way_facts(how: TorchDistributedAdapter, sent: Mapping[str, Plain]) -> dict[s
         },
         "batching": "static: batches of the size that the scenario asks for, one after another",
         "compile_path": "eager",
-        "compilation": {"included": False, "what": "eager: nothing is compiled"},
+        "compilation": {
+            "included": False,
+            "what": "eager: nothing is compiled",
+            "recompiles": 0,
+            "graph_breaks": 0,
+        },
         "fusion": "none: eager, a call of a kernel library for each operator",
         "dispatch": "the host issues every operator, in a process for each device",
         "timing": "marks of each rank on the machine's clock; on a GPU events, read afterwards",

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Listener, wait
@@ -24,6 +23,7 @@ import psutil
 
 from accelbench.adapters.engines.torch.distributed.orders import Failed, Joining, Setup
 from accelbench.harness.errors import TrialError
+from accelbench.harness.run.said import Said
 
 _RANK = "accelbench.adapters.engines.torch.distributed.rank"
 _START_S = 120.0
@@ -31,7 +31,6 @@ _AGAIN_S = 0.2
 _GRACE_S = 3.0
 _ENDING_S = 10.0
 _KEPT_LINES = 400
-_STDOUT = 1
 _EXIT = re.compile(r"exitcode: (-?\d+)\) local_rank: (\d+)")
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
@@ -53,7 +52,6 @@ class Ranks:
         self._count, self._patience_s = count, patience_s
         self._talks: dict[int, Connection] = {}
         self._processes: dict[int, psutil.Process] = {}
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         address = str(folder / "ranks")
         self._listener = Listener(address, "AF_UNIX", backlog=count)
         self._torchrun = subprocess.Popen(
@@ -69,8 +67,7 @@ class Ranks:
                 "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # it would listen on all interfaces
             },
         )
-        self._reader = threading.Thread(target=self._follow, daemon=True)
-        self._reader.start()
+        self._said = Said(cast("IO[bytes]", self._torchrun.stdout), _KEPT_LINES)
         self._joiner = threading.Thread(target=self._join, daemon=True)
         self._joiner.start()
 
@@ -89,7 +86,7 @@ class Ranks:
         until = time.monotonic() + _START_S
         while len(self._talks) < self._count:
             if self._torchrun.poll() is not None:
-                self._reader.join(_AGAIN_S)
+                self._said.settle(_AGAIN_S)
                 raise self._given_up(f"the ranks did not come up: {self._last_line()}")
             if time.monotonic() > until:
                 raise self._given_up(
@@ -154,7 +151,7 @@ class Ranks:
                 process.kill()
         self._torchrun.wait()
         psutil.wait_procs(list(started), timeout=_ENDING_S)
-        self._reader.join(_AGAIN_S)
+        self._said.settle(_AGAIN_S)
 
     def _given_up(self, what: str) -> TrialError:
         self.end()
@@ -164,7 +161,7 @@ class Ranks:
         """In words, of a rank that has closed its connection."""
         until = time.monotonic() + _GRACE_S
         while time.monotonic() < until:
-            for code, number in _EXIT.findall("\n".join(self._lines)):
+            for code, number in _EXIT.findall("\n".join(self._said.lines())):
                 if int(number) == rank:
                     how = f"signal {code[1:]}" if code.startswith("-") else f"exit code {code}"
                     return f"rank {rank} ended with {how}"
@@ -172,7 +169,7 @@ class Ranks:
         return f"rank {rank} (process {self._processes[rank].pid}) is gone"
 
     def _last_line(self) -> str:
-        said = [line for line in self._lines if line.strip(" =-")]
+        said = [line for line in self._said.lines() if line.strip(" =-")]
         errors = [line for line in said if "Error" in line]
         return (errors or said or ["torchrun said nothing"])[-1].strip()
 
@@ -184,14 +181,6 @@ class Ranks:
                 joining: Joining = talk.recv()
                 self._processes[joining.rank] = psutil.Process(joining.pid)
                 self._talks[joining.rank] = talk
-
-    def _follow(self) -> None:
-        stream = cast("IO[bytes]", self._torchrun.stdout)
-        with stream:
-            for line in stream:
-                self._lines.append(line.decode(errors="replace").rstrip())
-                with contextlib.suppress(OSError):  # nobody may listen to us any more
-                    os.write(_STDOUT, line)
 
 
 @contextmanager

@@ -124,15 +124,35 @@ def _computed(phases: Iterable[Mapping[str, Any]]) -> list[Span]:
 def _phases(
     device: str, rows: Iterable[Mapping[str, Any]], idle: Sequence[Span], recorder: Recorder
 ) -> None:
-    """What a rank did by its marks, without the time in which it waited for messages."""
+    """What a rank did by its marks, without the time in which it waited for messages.
+
+    Of a part that is cut in pieces so, each piece has its share of FLOPs and bytes; of one that
+    was nothing but a wait they stand at its end.
+    """
     for row in rows:
-        span = row["start_ns"], row["end_ns"]
+        start_ns, end_ns = row["start_ns"], row["end_ns"]
         if row["kind"] == "communication":  # told by the messages themselves
             continue
-        for start, end in without(span, idle) if row["kind"] in COMPUTE else [span]:
+        pieces = [(start_ns, end_ns)]
+        if row["kind"] in COMPUTE:
+            pieces = without((start_ns, end_ns), idle) or [(end_ns, end_ns)]
+        whole_ns = sum(end - start for start, end in pieces)
+        for start, end in pieces:
+            share = (end - start) / whole_ns if whole_ns else 1.0
             recorder.phase(
-                row["name"], row["kind"], start, end, request=row["request"], device=device
+                row["name"],
+                row["kind"],
+                start,
+                end,
+                request=row["request"],
+                device=device,
+                flops=_part(row["flops"], share),
+                moved=_part(row["bytes"], share),
             )
+
+
+def _part(amount: float | None, share: float) -> float | None:
+    return None if amount is None else amount * share
 
 
 def _messages(

@@ -81,6 +81,7 @@ class Done:
         target: What the trial had to reach.
         messages: What it sent and received.
         facts: What its run tells of itself.
+        counting: How its FLOPs and bytes are counted, or why they are not.
         peak_bytes: Its largest resident set so far.
         device_peak_bytes: Peak memory of its GPU in the trial; None on the CPU.
     """
@@ -91,6 +92,7 @@ class Done:
     target: Target
     messages: tuple[Message, ...]
     facts: Mapping[str, Plain]
+    counting: Mapping[str, Plain]
     peak_bytes: int
     device_peak_bytes: int | None
 

@@ -29,7 +29,12 @@ from accelbench.adapters.engines.torch.distributed.orders import (
     Ready,
     Setup,
 )
-from accelbench.adapters.engines.torch.facts import build_facts, device_facts, model_facts
+from accelbench.adapters.engines.torch.facts import (
+    build_facts,
+    device_facts,
+    format_of,
+    model_facts,
+)
 from accelbench.harness.errors import AccelbenchError, TrialError
 from accelbench.harness.load.training import train_to_target
 from accelbench.harness.schema.plain import Plain
@@ -85,6 +90,9 @@ def _device(kind: str, rank: int, ranks: int) -> torch.device:
 
 def _facts(engine: RankEngine, device: torch.device) -> dict[str, Plain]:
     parameters = list(engine.model.parameters())
+    found: dict[str, Any] = model_facts(engine.model)
+    kept = format_of(parameters[0].dtype)
+    formats = dict.fromkeys(("activations", "gradients", "optimizer_state"), kept)
     return {
         "framework": f"torch {torch.__version__}",
         "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
@@ -93,7 +101,8 @@ def _facts(engine: RankEngine, device: torch.device) -> dict[str, Plain]:
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         **build_facts(device),
         **device_facts(device),
-        **model_facts(engine.model),
+        **found,
+        "precision_map": {**found["precision_map"], **formats},
         "parameters": sum(one.numel() for one in parameters),
     }
 
@@ -103,7 +112,9 @@ def _done(rank: int, engine: RankEngine, order: Order, device: torch.device) -> 
         torch.cuda.reset_peak_memory_stats(device)
     recorder = Recorder(WallClock())
     work = Work(order.scenario, order.rules, order.seed, order.artifacts)
-    trained = train_to_target(engine, order.scenario, work, recorder)
+    trained = train_to_target(
+        engine, order.scenario, work, recorder, engine.demand, shares=engine.shares
+    )
     trace = recorder.freeze("measured")
     assert trace.head.target is not None
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
@@ -114,6 +125,7 @@ def _done(rank: int, engine: RankEngine, order: Order, device: torch.device) -> 
         trace.head.target,
         tuple(engine.messages()),
         trained.facts,
+        trained.counting,
         _peak_bytes(),
         peak,
     )

@@ -93,7 +93,10 @@ class DistributedSession:
         leader = len(done) - 1 if staged else 0
         self._sent = record(done, leader, staged=staged, recorder=recorder)
         self._run = done[leader].facts
-        self._asked = asked(scenario, work.rules.warmup, generates=False)
+        self._asked = {
+            **asked(scenario, work.rules.warmup, generates=False),
+            **done[leader].counting,
+        }
         recorder.counter("parameters", cast("float", self._told["parameters"]), "1")
         for share in ("coverage.operators", "coverage.flops"):
             recorder.counter(share, 1.0, "1")  # PyTorch raises where a device lacks an operator

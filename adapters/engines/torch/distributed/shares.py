@@ -13,7 +13,7 @@ from accelbench.adapters.engines.torch.distributed.ways import held_bytes
 from accelbench.harness.errors import TrialError
 from accelbench.harness.schema.plain import Plain
 from accelbench.harness.schema.quality import Quality
-from accelbench.harness.schema.training import Mark, Step
+from accelbench.harness.schema.training import Lengths, Mark, Step
 
 
 class Lesson(Protocol):
@@ -51,6 +51,9 @@ class Taught(Protocol):
 
     def batches(self, epoch: int) -> Iterable[Any]:
         """The batches of one epoch."""
+
+    def lengths(self, epoch: int) -> Iterable[Sequence[Lengths]]:
+        """How long the samples of each of their micro-batches are."""
 
     def step(self, batch: Any, mark: Mark) -> Step:
         """One step of the optimiser."""
@@ -113,6 +116,14 @@ class SharedTraining:
     def batches(self, epoch: int) -> Iterable[Any]:
         """This rank's share of each full batch of the epoch."""
         return full_batches(self._taught, self._batch_size, epoch)
+
+    def lengths(self, epoch: int) -> Iterable[Sequence[Lengths]]:
+        """How long the samples of this rank's share of each full batch are.
+
+        Raises:
+            TrialError: The workload's operator graph is of other sizes than a training step.
+        """
+        return islice(self._taught.lengths(epoch), self._taught.lesson.count // self._batch_size)
 
     def step(self, batch: Any, mark: Mark) -> Step:
         """One step on the mean gradient of all ranks."""

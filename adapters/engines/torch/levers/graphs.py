@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from accelbench.harness.errors import TrialError
+from accelbench.harness.foreign import foreign
 
 _WARM_UP = 3  # calls before a recording, so that libraries have chosen their kernels
 
@@ -25,7 +26,8 @@ class GraphedCalls:
     """Calls of a model on a GPU, one graph for each shape of input.
 
     Recording and replay copy the input to where the graph reads it, and the answer from where it
-    writes it, because the next replay overwrites it.
+    writes it, because the next replay overwrites it. All of that is given to one stream, in order;
+    the tensors of a recording are kept, so that their addresses stay theirs.
 
     Args:
         call: The model.
@@ -40,6 +42,7 @@ class GraphedCalls:
 
         Raises:
             TrialError: The model takes or gives more than one tensor.
+            ForeignError: It does what cannot be recorded, as one that waits for the device does.
         """
         if not isinstance(inputs, Tensor):
             raise TrialError("cuda_graphs is for models of one input", remedy="leave it off")
@@ -54,16 +57,17 @@ class GraphedCalls:
         return own.outputs.clone()
 
     def _recorded(self, inputs: Tensor) -> _Recording:
-        place = inputs.clone()
+        place, answer = inputs.clone(), None
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's is untyped
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
             for _ in range(_WARM_UP):
-                self._call(place)
+                answer = self._call(place)
         torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = self._call(place)
-        if not isinstance(outputs, Tensor):
+        if not isinstance(answer, Tensor):
             raise TrialError("cuda_graphs is for models of one output", remedy="leave it off")
+        graph = torch.cuda.CUDAGraph()
+        remedy = "use adapter.levers.cuda_graphs=false"
+        with foreign("recording a CUDA graph", remedy=remedy), torch.cuda.graph(graph):
+            outputs: Tensor = self._call(place)
         return _Recording(graph, place, outputs)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
+from accelbench.harness.quiet import quiet_torchao
 from accelbench.harness.schema.plain import Plain
 
 GROUPS = (128, 64, 32)
@@ -153,6 +154,7 @@ def _replace(
 
 
 def _by_torchao(model: nn.Module, kind: str, taken: Mapping[str, int]) -> None:
+    quiet_torchao()
     with foreign("quantising with torchao", where=kind):
         from torchao import quantization as torchao  # noqa: PLC0415  (only for these levers)
 

@@ -1,5 +1,7 @@
 """Kernels as a profiler sees them: which operators count, when they ran, and what a trial tells."""
 
+from collections import Counter
+
 import pytest
 
 from accelbench.adapters.engines.torch.adapter import TorchAdapter
@@ -119,10 +121,45 @@ def test_training_has_kernels_too(profiled):
     assert {"aten::addmm", "aten::mm", "aten::addcdiv_"} <= {row["name"] for row in rows}
 
 
+def test_operators_without_a_default_overload_are_kernels_too(kernels):
+    """`add` and `mul` exist in overloads only, which the profiler has to be asked for."""
+    from accelbench.harness.schema.recorder import Recorder, WallClock
+
+    recorder = Recorder(WallClock())
+    numbers = torch.ones(1000)
+    began_ns = recorder.now_ns()
+    with kernels.kernel_intervals(recorder, torch.device("cpu")) as told:
+        (numbers * numbers + numbers).pow(2)
+        recorder.window(began_ns, recorder.now_ns())
+    assert {"aten::mul", "aten::add", "aten::pow"} <= told["by_name"].keys()
+
+
+def test_the_record_tells_the_kernels_of_the_window_by_name(task, run):
+    """How often each ran and for how long, as the phases have it; the least busy ones together."""
+    with TorchAdapter(profile=True).open(task(MLP)) as session:
+        trace = run(session, Offline("offline", 8, 64))
+        told = session.facts()["kernels"]["by_name"]
+    rows = [row for row in trace.table("phases").to_pylist() if row["kind"] == "kernel"]
+    assert {name: one["calls"] for name, one in told.items()} == Counter(
+        row["name"] for row in rows
+    )
+    spent = sum(row["end_ns"] - row["start_ns"] for row in rows) / 1e9
+    assert sum(one["seconds"] for one in told.values()) == pytest.approx(spent)
+
+
+def test_many_kernels_are_told_by_the_busiest(kernels):
+    """A record keeps the names that took longest, and what the others were together."""
+    rows = [(f"k{n:03}", "kernel", 0, 1000 - n, "cuda:0", "stream 7") for n in range(100)]
+    told = kernels._by_name([*rows, ("Memcpy HtoD", "transfer", 0, 5000, "cuda:0", "stream 7")])
+    assert list(told) == [*(f"k{n:03}" for n in range(40)), "others"]
+    assert told["others"]["names"] == told["others"]["calls"] == 60
+
+
 def test_an_ordinary_trial_is_not_profiled(task, run):
     """Nothing watches it."""
     with TorchAdapter().open(task(MLP)) as session:
         trace = run(session, Offline("offline", 8, 16))
         assert session.facts()["profiled"] is False
+        assert "kernels" not in session.facts()
     assert not trace.head.profiled
     assert "kernel" not in trace.table("phases").column("kind").to_pylist()

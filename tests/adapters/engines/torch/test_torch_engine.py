@@ -8,6 +8,7 @@ import pytest
 
 from accelbench.adapters.engines.torch.adapter import TorchAdapter
 from accelbench.harness.load.recordings import GRAPH_FILE
+from accelbench.harness.metrics.catalogue import measure
 from accelbench.harness.schema.counters import COUNTERS
 from accelbench.harness.schema.plain import file_digest
 from accelbench.harness.schema.recorder import Recorder, WallClock
@@ -90,31 +91,11 @@ def test_what_goes_between_host_and_device_is_timed(engine, monkeypatch):
     waits = []
     monkeypatch.setattr(type(one), "wait", lambda _self: waits.append(1))
     monkeypatch.setattr(one, "_device", SimpleNamespace(type="cuda"))
-    with one._transfer("inputs"):
-        pass
-    ((what, start, end),) = one.transfers
-    assert (what, len(waits)) == ("inputs", 2)
+    with one._transfer("inputs") as moved:
+        moved += [8, 4]
+    ((what, start, end, size),) = one.transfers
+    assert (what, len(waits), size) == ("inputs", 2, 12)
     assert start <= end
-
-
-def test_what_is_kept_for_the_backward_pass_is_counted_by_hand():
-    """A square keeps its input, a product both factors, weights do not count."""
-    from accelbench.adapters.engines.torch.engine import kept_bytes
-
-    weight = torch.nn.Parameter(torch.ones(8, 4))
-    inputs = torch.ones(16, 8)
-
-    def step(mark):
-        """(inputs @ weight) ** 2: keeps the inputs, and the product, in float32."""
-        for _ in range(2):
-            loss = ((inputs @ weight) ** 2).sum()
-            mark("forward")
-            loss.backward()
-            mark("backward")
-        mark("optimizer")
-
-    own = {weight.untyped_storage().data_ptr()}
-    assert kept_bytes(step, own) == 4 * (16 * 8 + 16 * 4)
 
 
 def test_recomputed_and_accumulated_activations_are_fewer(task, run):
@@ -166,9 +147,55 @@ def test_a_trial_tells_each_part_of_its_steps_and_its_losses(task, run):
     assert all(0 < row["value"] < 10 for row in losses)
 
 
+def test_training_tells_its_flops_and_bytes_by_its_graphs(task, run):
+    """Of each part, micro-batch by micro-batch, the smaller batch at the end of an epoch too."""
+    with TorchAdapter(accumulate=2).open(task(DIGITS)) as session:
+        trace = run(session, TRAIN)
+        facts = session.facts()
+    phases = trace.table("phases").to_pylist()
+    sizes = [row["samples"] for row in trace.table("requests").to_pylist()]
+    halves = [half for size in sizes for half in (-(-size // 2), size // 2)]
+    assert len(set(halves)) > 1
+    for kind in ("forward", "backward"):
+        graphs = [DIGITS.lower(f"train.{kind}", size, 1, 0) for size in halves]
+        told = [(row["flops"], row["bytes"]) for row in phases if row["kind"] == kind]
+        assert told == [(graph.flops, graph.bytes_moved(4)) for graph in graphs]
+    moved = DIGITS.lower("train.optimizer", 8, 1, 0).bytes_moved(4)
+    assert {row["bytes"] for row in phases if row["kind"] == "optimizer"} == {moved}
+    assert facts["training"]["done"]["steps"] == len(sizes)
+    assert {"train.forward", "train.backward", "train.optimizer"} <= {*facts["opgraph"]["phases"]}
+    assert "micro-batches" in facts["flops_counting"]
+    found = {name: item.value for name, item in measure(trace, None).items()}
+    parts = sum(found[f"train.flops.{kind}"] for kind in ("forward", "backward", "optimizer"))
+    assert found["flops.total"] == pytest.approx(parts)
+
+
+def test_recomputation_is_told_beside_the_flops_of_the_model(task, run):
+    """Hardware does a forward pass of the blocks more, which the model's FLOPs leave out."""
+    with TorchAdapter(checkpointing=True).open(task(DIGITS)) as session:
+        trace = run(session, TRAIN)
+        again = session.facts()["training"]["recomputed"]
+    found = {name: item.value for name, item in measure(trace, None).items()}
+    samples = sum(row["samples"] for row in trace.table("requests").to_pylist())
+    once = again["flops"] / again["samples"]
+    assert 0 < once <= DIGITS.lower("forward", 2, 1, 0).flops / 2
+    assert found["flops.hardware"] == pytest.approx(found["flops.total"] + once * samples)
+
+
+def test_under_autocast_flops_are_told_and_bytes_are_not(task, run):
+    """Its elements are of several sizes."""
+    with TorchAdapter(autocast="bf16").open(task(DIGITS)) as session:
+        trace = run(session, TRAIN)
+        facts = session.facts()
+    found = measure(trace, None)
+    assert found["flops.total"].value > 0
+    assert "bandwidth.achieved" not in found
+    assert "autocast" in facts["traffic"]
+
+
 def test_the_graphs_that_figures_rest_on_are_kept_with_the_trial(task, run, tmp_path):
     """Known by their digest in the facts."""
-    with TorchAdapter().open(task(DIGITS)) as session:
+    with TorchAdapter().open(task(Cnn(channels=3, hidden=4))) as session:
         run(session, Offline("offline", 4, 8))
         told = session.facts()["opgraph"]
     path = tmp_path / GRAPH_FILE

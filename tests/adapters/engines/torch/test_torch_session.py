@@ -45,7 +45,7 @@ def test_training_reaches_its_target_and_leaves_its_weights(trained):
     trace, weights = trained
     measured = measure(trace, None)
     assert 0 < measured["train.time_to_target"].value < 120
-    assert measured["quality.accuracy"].value >= 0.96
+    assert measured["quality.accuracy"].value >= 0.95
     assert weights.stat().st_size > 1000
 
 

@@ -103,6 +103,11 @@ def test_narrow_formats_are_quantised(precision):
             {"record": {"measurements": {"coverage.operators": {"value": 1.0}}}},
         ),
         ("conditional execution", {"engine": {"geometry": {"execution": "dense"}}}),
+        ("conditional execution", {"engine": {"geometry": {"execution": "sparse over edges"}}}),
+        (
+            "converted from a dense network",
+            {"engine": {"geometry": {"snn": {"conversion": "none: trained as one"}}}},
+        ),
         ("the compile path is tuned", {"engine": {"autotune": "none"}}),
         ("the sparsity pattern is not none", {"declare": {"sparsity": {"pattern": "none"}}}),
         ("sparsity or compression is used", {"engine": {"sparsity": "none", "compression": "no"}}),

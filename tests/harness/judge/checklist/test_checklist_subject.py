@@ -37,6 +37,8 @@ def documents(family="cnn", scenario="offline", platform="cpu", evidence="measur
         ({"family": "moe"}, {"inf", "serve", "attn", "moe"}),
         ({"family": "lora", "scenario": "train_to_target"}, {"train", "peft", "attn"}),
         ({"family": "diffusion"}, {"inf"}),
+        ({"family": "kernel"}, {"kernel"}),
+        ({"family": "early exit", "geometry": {"convolutions": [1]}}, {"inf", "serve", "cnn"}),
         ({"family": "spiking", "platform": "neuromorphic"}, {"inf", "snn"}),
         ({"family": "fake", "regime": "inference: prefill and decode"}, {"inf", "serve"}),
         ({"family": "decoder", "regime": "inference"}, {"inf", "attn"}),

@@ -22,9 +22,10 @@ from accelbench.harness.schema.recorder import Recorder
 from accelbench.harness.schema.rules import Limits, Rules
 from accelbench.harness.schema.scenario import Offline, SingleStream, TrainToTarget
 from accelbench.harness.schema.trace import TraceHead
+from tests.harness.judge.checklist.inferred import inferred_facts
+from tests.harness.judge.checklist.trained import trained_facts
 
 CAPABILITIES = {
-    "workload catalogue",
     "energy meters",
     "simulated machines",
     "PIM, analog and neuromorphic machines",
@@ -35,7 +36,7 @@ CAPABILITIES = {
 
 NOBODY_CAN_OBSERVE = {"GEN-50", "NEU-06"}
 """Items that the survey asks for and that rest on the user's word: how well a baseline was tuned,
-and which dense workload counts as equivalent."""
+and which dense workload counts as equivalent where the workload itself does not tell."""
 
 MOST_DECLARED = 25
 
@@ -45,8 +46,10 @@ NO_ENGINE_YET = {
     "record:/engine/kv_cache/block_size",
     "record:/engine/counting/source",
     "record:/engine/data/mix/models",
+    "record:/engine/device_clock/tied_within_s",
 }
-"""Facts that servers tell and engines of this process do not; of neighbours the harness tells."""
+"""Facts that servers tell and engines of this process do not, or only on a GPU; of neighbours the
+harness tells."""
 
 OF_EVERY_RUN = [f"GEN-{n:02}" for n in (3, 4, 5, 14, 15, 22, 25, 28, 32, 33, 34, 36, 37, 38)]
 """Items that facts of the engine answer, whatever it does."""
@@ -182,6 +185,8 @@ def told(tmp_path_factory):
             TrainToTarget("train_to_target", "accuracy", 0.0, 512, 1),
             folder,
         ),
+        *trained_facts(_facts, folder),
+        *inferred_facts(_facts, folder),
         _facts(TorchAdapter(), digits, Offline("offline", 2, 4), folder),
         _facts(TorchAdapter(), tiny, stream, folder),
         _facts(RooflineAdapter(), tiny, stream, folder),

@@ -155,6 +155,48 @@ def test_a_full_disk_is_told_and_leaves_nothing(monkeypatch):
     assert _left() == set()
 
 
+def _pip(tmp_path, error):
+    """The folder of a pip that ends with an error that it did not expect."""
+    package = tmp_path / "stand-in" / "pip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        f"import sys\nprint('ERROR: Exception:', file=sys.stderr)\nraise {error}\n"
+    )
+    return str(package.parent)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_while_pip_works_is_told_as_such(monkeypatch, tmp_path, code):
+    """Not as an index that is out of reach; the stand-in says what pip says then."""
+    monkeypatch.setenv("PYTHONPATH", _pip(tmp_path, f"OSError({code}, 'in some language')"))
+    with pytest.raises(StorageError, match="free some"):
+        CARRIED.get()
+    assert _left() == set()
+
+
+def test_what_pip_does_not_expect_is_told_by_its_exception(monkeypatch, tmp_path):
+    """The last line of its traceback."""
+    monkeypatch.setenv("PYTHONPATH", _pip(tmp_path, "ValueError('a fault')"))
+    with pytest.raises(ForeignError, match="pip download: ValueError: a fault"):
+        CARRIED.get()
+
+
+def test_what_lies_on_a_read_only_disk_is_here():
+    """Neither lock nor note can be written; folders in their place refuse as such a disk does."""
+    CARRIED.get()
+    (CARRIED.path / "..checked.json.tmp").mkdir()
+    lock = shelf() / ".carried.lock"
+    lock.unlink()
+    lock.mkdir()
+    os.utime(CARRIED.path / "table.csv", (1, 1))
+    assert not CARRIED.get()
+    assert CARRIED.find() == CARRIED.path
+    (CARRIED.path / "table.csv").write_bytes(b"1,2,4\n")
+    with pytest.raises(StorageError, match="lock"):
+        CARRIED.get()
+
+
 def test_what_a_killed_process_left_is_cleared():
     """It never stood in the asset's place, and the next one begins anew."""
     stale = shelf() / ".carried.partial" / "ready"

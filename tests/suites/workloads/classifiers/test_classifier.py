@@ -222,6 +222,6 @@ def test_noise_is_answered_and_learned_but_not_scored():
     """Images of another size are synthetic, and no accuracy is told of them."""
     workload = Mlp(width=8, images="noise", image_channels=3, image_side=4, classes=5)
     _, training = trained(workload)
-    assert training.evaluate() == []
+    assert training.evaluate() == ()
     assert workload.facts()["data"]["kind"] == "synthetic"
     assert workload.samples().batch([0]).shape == (1, 3, 4, 4)

@@ -178,5 +178,5 @@ def test_the_scores_are_of_the_images_asked_for():
     samples = workload.samples()
     with torch.no_grad():
         answers = model(torch.from_numpy(samples.inputs)).numpy()
-    assert found == samples.score([(range(samples.count), answers)])
+    assert found == samples.figures([(range(samples.count), answers)])[0]
     assert found.value == pytest.approx(np.mean(answers.argmax(1) == samples.labels))

@@ -32,7 +32,7 @@ def test_who_knows_the_noise_answers_the_image_one_step_earlier():
     model = WORKLOAD.network().eval()
     model._noise = lambda *_: noise
     assert torch.allclose(model(**inputs), truth, atol=1e-4)
-    assert samples.score([(range(samples.count), model(**inputs).numpy())]).value < 1e-6
+    assert samples.figures([(range(samples.count), model(**inputs).numpy())])[0].value < 1e-6
 
 
 @torch.no_grad()

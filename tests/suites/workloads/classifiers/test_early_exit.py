@@ -90,6 +90,7 @@ def test_what_is_lowered_is_the_whole_path_and_its_cost_to_each_exit_is_told(run
     exits = WORKLOAD.geometry()["exits"]
     graph = WORKLOAD.lower("forward", 3, 1, 0)
     assert exits["flops_per_sample"][-1] * 3 == graph.flops
+    assert exits["lowered_as"].startswith("the whole path")
     assert exits["flops_per_sample"] == sorted(exits["flops_per_sample"])
     first = EarlyExit(widths=(8,)).lower("forward", 1, 1, 0)
     assert exits["flops_per_sample"][0] == first.flops
@@ -103,26 +104,29 @@ def test_figures_tell_depths_their_cost_and_what_each_exit_is_worth():
         ([0, 1], np.array([[9, 1, 1], [2, 1, 1]])),
         ([2, 1], np.array([[3, 1, 3], [0, 5, 3]])),
     ]
-    assert samples.score(answered) == Quality("accuracy", "test", 2 / 3, 3)
-    assert {(one.metric, one.value, one.n) for one in samples.figures(answered)} == {
+    found = samples.figures(iter(answered))
+    assert found[0] == Quality("accuracy", "test", 2 / 3, 3)
+    assert {(one.metric, one.value, one.n) for one in found} == {
         ("accuracy", 2 / 3, 3),
         ("exit.depth", 5 / 3, 3),
-        ("exit.flops", 0.5, 3),
+        ("exit.flops.mean", 20.0, 3),
+        ("exit.flops.sd", 200**0.5, 3),
+        ("exit.flops.share", 0.5, 3),
         ("exit.share.1", 2 / 3, 3),
         ("exit.share.2", 0.0, 3),
         ("exit.share.3", 1 / 3, 3),
-        ("exit.accuracy.1", 0.5, 2),
-        ("exit.accuracy.3", 1.0, 1),
+        ("accuracy.exit.1", 0.5, 2),
+        ("accuracy.exit.3", 1.0, 1),
     }
-    assert samples.figures([]) == []
+    assert samples.figures([]) == ()
 
 
 def test_without_right_answers_depths_are_told_alone():
     """How deep a network goes is seen without knowing whether it is right."""
     samples = ExitSamples(np.zeros((1, 1)), np.zeros(1), scored=False, flops=(10, 20))
     found = samples.figures([([0], np.array([[1, 0, 2]]))])
-    names = {one.metric for one in found}
-    assert names == {"exit.depth", "exit.flops", "exit.share.1", "exit.share.2"}
+    flops = {f"exit.flops.{part}" for part in ("mean", "sd", "share")}
+    assert {one.metric for one in found} == {"exit.depth", "exit.share.1", "exit.share.2"} | flops
 
 
 def test_all_exits_learn_together(run):
@@ -131,7 +135,8 @@ def test_all_exits_learn_together(run):
     found = {one.metric: one for one in training.evaluate()}
     assert found["accuracy"].value > 0.85
     assert 1 < found["exit.depth"].value < 3
-    assert 0 < found["exit.flops"].value < 1
+    assert 0 < found["exit.flops.share"].value < 1
+    assert found["exit.flops.sd"].value > 0
     assert sum(found[f"exit.share.{own}"].value for own in (1, 2, 3)) == pytest.approx(1)
     scores = torch.zeros(2, 3, 10)
     scores[:, 1, 4] = 50.0

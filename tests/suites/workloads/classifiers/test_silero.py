@@ -52,9 +52,9 @@ def test_agreement_is_the_share_of_chunks_that_are_answered_alike():
     samples = SileroVad(chunks=2).samples()
     right = samples.spoken[[0, 1]]
     off = right + np.array([[0.0, 0.5], [0.01, 0.0]])
-    found = samples.score([([0, 1], off), ([0], right[:1])])
+    found = samples.figures([([0, 1], off), ([0], right[:1])])[0]
     assert (found.metric, found.value, found.n) == ("agreement", 0.75, 2)
-    assert samples.score([]) is None
+    assert samples.figures([]) == ()
 
 
 def test_weights_that_are_not_here_name_the_command(monkeypatch, tmp_path):
@@ -103,4 +103,4 @@ def test_the_network_is_the_published_one():
         theirs = torch.cat([published(part, 16_000) for part in audio.split(CHUNK, dim=1)], dim=1)
         ours = workload.model(None, 0).eval()(audio)
     assert torch.allclose(ours, theirs, atol=1e-5)
-    assert samples.score([(range(samples.count), ours.numpy())]).value == 1.0
+    assert samples.figures([(range(samples.count), ours.numpy())])[0].value == 1.0

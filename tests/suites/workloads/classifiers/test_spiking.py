@@ -61,6 +61,7 @@ def test_what_spikes_and_what_is_not_needed_is_counted():
     assert told["spikes"] == spikes
     assert (told["neurons"], told["timesteps"]) == (8, 3 * 16)
     assert told["synaptic_operations"] == active * 8 + spikes * 10
+    assert told["synaptic_operations.multiply"] == 0
     every = 3 * 16 * (64 * 8 + 8 * 10)
     assert told["synaptic_operations.not_needed"] == every - told["synaptic_operations"]
     assert all(count.value == 0 for count in watch.counts(40, 50) if count.name != "neurons")
@@ -87,8 +88,43 @@ def test_it_learns_through_its_spikes_and_so_does_its_dense_twin(neurons, epochs
     for epoch in range(epochs):
         for batch in training.batches(epoch):
             training.step(batch, lambda _: None)
-    assert training.evaluate()[0].value > 0.88
-    assert ("spiking" in training.facts()) == (neurons == "lif")
+    told = {one.metric: one.value for one in training.evaluate()}
+    assert told["accuracy"] > 0.88
+    assert ("activity" in told) == ("spiking" in training.facts()) == (neurons == "lif")
+
+
+def _evaluated(workload):
+    """Model, test samples and what an evaluation tells, by name."""
+    model = workload.model(None, 0)
+    found = workload.training(model, 32, 0, Practice()).evaluate()
+    assert found[0].metric == "accuracy"
+    assert len({one.n for one in found}) == 1
+    return model, _events(workload, workload.samples().count), {o.metric: o.value for o in found}
+
+
+@torch.no_grad()
+def test_an_evaluation_tells_activity_and_synaptic_operations_of_a_sample():
+    """Spikes only accumulate; what a dense execution does stands beside."""
+    model, events, told = _evaluated(Spiking(hidden=8))
+    spikes = int(model._answered(model.layers[0](events)).count_nonzero())
+    done = int(events.count_nonzero()) * 8 + spikes * 10
+    assert told["activity"] == pytest.approx(spikes / (len(events) * 16 * 8))
+    assert told["synaptic_operations.accumulate"] == pytest.approx(done / len(events))
+    assert told["synaptic_operations.multiply_accumulate"] == 0
+    assert told["synaptic_operations.dense"] == 16 * (64 * 8 + 8 * 10)
+    assert model.heard is None
+
+
+@torch.no_grad()
+def test_the_dense_twin_multiplies_numbers_and_has_no_activity():
+    """A number that is 0 is not needed there either."""
+    model, values, told = _evaluated(Spiking(hidden=8, neurons="relu"))
+    hidden = torch.relu(model.layers[0](values))
+    done = int(values.count_nonzero()) * 8 + int(hidden.count_nonzero()) * 10
+    assert told["synaptic_operations.multiply_accumulate"] == pytest.approx(done / len(values))
+    assert told["synaptic_operations.accumulate"] == 0
+    assert told["synaptic_operations.dense"] == 64 * 8 + 8 * 10
+    assert "activity" not in told
 
 
 def test_the_dense_twin_has_the_same_layers_and_no_neurons_to_count():

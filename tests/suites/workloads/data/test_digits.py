@@ -5,20 +5,30 @@ import hashlib
 import numpy as np
 import pytest
 
-from accelbench.suites.workloads.data.digits import digits
-
-pytest.importorskip("sklearn")
+from accelbench.suites.workloads.data.digits import TEST_SHARE, digits, stratified
 
 
 def test_the_data_are_real_and_named_with_their_digest():
-    """Facts name the source, its licence and the digest of the very bytes scikit-learn ships."""
-    from sklearn.datasets import load_digits
+    """Facts name the source, its licence and the digest of the very numbers scikit-learn ships."""
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
 
     facts = digits(0).facts
     assert facts["kind"] == "real"
     assert facts["licence"]
     assert facts["sha256"] == hashlib.sha256(load_digits().data.tobytes()).hexdigest()
     assert (facts["train"], facts["test"]) == (1437, 360)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_split_is_that_of_scikit_learn(seed):
+    """So that accuracies compare with those of others, also where it is not installed."""
+    own = pytest.importorskip("sklearn.model_selection").train_test_split
+    labels = np.concatenate([digits(seed).train.labels, digits(seed).test.labels])
+    asked = {"test_size": TEST_SHARE, "random_state": seed, "stratify": labels}
+    for ours, its in zip(
+        stratified(labels, seed), own(np.arange(len(labels)), **asked), strict=True
+    ):
+        assert np.array_equal(ours, its)
 
 
 def test_the_split_is_fixed_and_stratified():

@@ -29,14 +29,12 @@ def test_accuracy_rests_on_the_first_answer_to_each_sample():
     samples = LabelledSamples(np.zeros((3, 1)), np.array([1, 0, 2]))
     scores = np.eye(3)
     answered = [([0, 1], scores[[1, 2]]), ([1], scores[[0]])]
-    assert samples.score(answered) == Quality("accuracy", "test", 0.5, 2)
-    assert samples.figures(answered) == [Quality("accuracy", "test", 0.5, 2)]
+    assert samples.figures(answered) == (Quality("accuracy", "test", 0.5, 2),)
 
 
 def test_what_cannot_be_right_has_no_accuracy():
     """Without answers there is none, nor where the classes were drawn by lot."""
     labels = np.array([1, 0, 2])
-    assert LabelledSamples(np.zeros((3, 1)), labels).score([]) is None
+    assert LabelledSamples(np.zeros((3, 1)), labels).figures([]) == ()
     drawn = LabelledSamples(np.zeros((3, 1)), labels, scored=False)
-    assert drawn.score([([0], np.eye(3)[:1])]) is None
-    assert drawn.figures([([0], np.eye(3)[:1])]) == []
+    assert drawn.figures([([0], np.eye(3)[:1])]) == ()

@@ -56,10 +56,10 @@ def test_the_truth_of_a_test_image_is_the_same_with_one_step_less(clean):
     once = test.inputs["steps"] == 1
     assert 0 < once.sum() < test.count
     assert np.allclose(test.labels[once], 2 * clean.test.inputs[once] - 1, atol=1e-6)
-    exact = test.score([(range(test.count), test.labels)])
+    exact = test.figures([(range(test.count), test.labels)])[0]
     assert (exact.metric, exact.value, exact.n) == ("loss", 0.0, test.count)
-    assert test.score([([0, 1], test.labels[:2] + 2), ([1], test.labels[1:2])]).value == 4
-    assert test.score([]) is None
+    assert test.figures([([0, 1], test.labels[:2] + 2), ([1], test.labels[1:2])])[0].value == 4
+    assert test.figures([]) == ()
 
 
 def test_facts_tell_that_real_images_were_changed(clean):

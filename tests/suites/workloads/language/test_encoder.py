@@ -115,7 +115,7 @@ def test_random_weights_depend_on_the_init_seed_alone():
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
-    assert TINY.samples().score([([0], embedded(TINY, [0]))]) is None
+    assert TINY.samples().figures([([0], embedded(TINY, [0]))]) == ()
 
 
 def test_facts_say_that_weights_are_random_and_texts_real():
@@ -143,10 +143,10 @@ def test_quality_is_the_least_cosine_with_the_known_embeddings():
     known = {0: np.array([1.0, 0.0]), 2: np.array([0.0, 1.0])}
     samples = EmbeddingSamples(pad.arrays([[1], [2], [3]]), pad, known)
     answers = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 4.0]])
-    assert samples.score([([0, 1, 2], answers)]) == Quality("embedding", "test", 0.8, 2)
+    assert samples.figures([([0, 1, 2], answers)]) == (Quality("embedding", "test", 0.8, 2),)
     again = [([0, 1], answers[:2]), ([0], -answers[:1])]
-    assert samples.score(again) == Quality("embedding", "test", 1.0, 1)
-    assert samples.score([([1], answers[:1])]) is None
+    assert samples.figures(again) == (Quality("embedding", "test", 1.0, 1),)
+    assert samples.figures([([1], answers[:1])]) == ()
 
 
 def test_a_text_that_was_cut_has_no_known_embedding(folder, monkeypatch):
@@ -207,7 +207,7 @@ def test_minilm_embeds_as_it_is_known_to():
     workload = Encoder(path="asset:minilm", padding="buckets")
     model, samples = workload.model(None, 0), workload.samples()
     parts = [range(start, min(start + 32, samples.count)) for start in range(0, samples.count, 32)]
-    found = samples.score([(part, embedded(workload, part, model)) for part in parts])
+    found = samples.figures([(part, embedded(workload, part, model)) for part in parts])[0]
     assert found.n == workload.facts()["references"] == 8
     assert found.value > 0.99999
 

@@ -45,7 +45,7 @@ def test_samples_are_the_test_stretches_with_their_kinds():
     assert batch["input_ids"].shape[1] == max(len(test[0][0]), len(test[1][0]))
     assert bytes(batch["input_ids"][0, : len(test[0][0])].tolist()).decode("latin-1") == test[0][0]
     right = np.eye(3)[[kind for _, kind in test]]
-    assert samples.score([(range(samples.count), right)]).value == 1.0
+    assert samples.figures([(range(samples.count), right)])[0].value == 1.0
 
 
 def test_in_buckets_kinds_go_with_their_texts():

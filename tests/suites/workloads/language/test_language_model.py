@@ -64,10 +64,10 @@ def test_perplexity_rests_on_the_first_answer_to_each_window():
     """It is e to the mean cost of a token; nothing answered has none."""
     windows = Windows(np.zeros((3, 3), dtype=np.int64))
     answered = [([0, 1], [[0.0, 2.0], [4.0, 6.0]]), ([0], [[9.0, 9.0]])]
-    quality = windows.score(answered)
+    quality = windows.figures(answered)[0]
     assert (quality.metric, quality.split, quality.n) == ("perplexity", "test", 2)
     assert quality.value == pytest.approx(math.exp(3.0))
-    assert windows.score([]) is None
+    assert windows.figures([]) == ()
 
 
 def test_perplexity_of_training_is_that_of_its_answers():
@@ -77,7 +77,7 @@ def test_perplexity_of_training_is_that_of_its_answers():
     with torch.inference_mode():
         answers = model(torch.from_numpy(samples.ids)).numpy()
     told = {q.metric: q for q in TINY.training(model, 8, 0, Practice()).evaluate()}
-    scored = samples.score([(range(samples.count), answers)])
+    scored = samples.figures([(range(samples.count), answers)])[0]
     assert told["perplexity"].value == pytest.approx(scored.value, rel=1e-5)
     assert told["loss"].value == pytest.approx(math.log(scored.value), rel=1e-5)
     assert told["loss"].n == scored.n == samples.count

@@ -1,7 +1,7 @@
 """Graphs of decoders: full, sliding and linear attention, experts, and the full-size presets."""
 
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402  (likewise)
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402  (likewise)
 
 import accelbench.conf  # noqa: E402  (likewise)
+from accelbench.harness.schema.phases import TRAINING  # noqa: E402  (likewise)
 from accelbench.suites.workloads.language import decoder_phases  # noqa: E402  (likewise)
 from accelbench.suites.workloads.language.decoder import Decoder  # noqa: E402  (likewise)
-from accelbench.suites.workloads.lowering.subject import TRAINING  # noqa: E402  (likewise)
 from tests.suites.workloads.lowering.lowered import (  # noqa: E402  (likewise)
     by_numbers,
     content,
@@ -125,6 +125,17 @@ def test_linear_attention_asks_for_as_much_at_every_context():
     assert short.bytes_moved(4) == long.bytes_moved(4)
 
 
+def test_linear_attention_is_recorded_once_for_all_batches_and_contexts():
+    """Chunks are whole numbers of tokens: a length beyond the first has a recording of its own."""
+    own = replace(KINDS["linear"], layers=1, max_positions=512)
+    for batch, tokens, context in ((2, 100, 3), (7, 100, 90), (1, 100, 0), (3, 20, 2), (4, 9, 5)):
+        own.lower("prefill", batch, tokens, context)
+    for batch, context in ((2, 5), (7, 90)):
+        own.lower("decode", batch, 1, context)
+    told = [(one.phase, one.tokens.low, one.tokens.high) for one in own.recordings()]
+    assert sorted(told) == [("decode", 1, 1), ("prefill", 2, 63), *[("prefill", 100, 100)] * 2]
+
+
 @pytest.mark.parametrize(("batch", "met"), [(1, 2), (3, 6), (4, 8), (9, 8)])
 def test_a_step_reads_the_experts_that_its_tokens_meet(batch, met):
     """Two of eight experts a token, spread evenly: three tokens meet six, four meet all."""
@@ -168,3 +179,37 @@ def test_full_size_presets_lower_without_their_weights(name, parameters, active)
     assert (
         len(decode.operators) < 60 < builder.layers * 28 < sum(op.count for op in decode.operators)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kibibytes"),
+    [
+        ("llama2_7b", 512),
+        ("llama2_13b", 800),
+        ("llama2_70b", 320),
+        ("llama3_8b", 128),
+        ("mixtral_8x7b", 128),
+    ],
+)
+def test_full_size_presets_keep_what_is_published_of_a_token(name, kibibytes):
+    """Keys and values of all layers at two bytes an element; nothing is lowered for it."""
+    kept = preset(name).kv(2.0)
+    assert 2 * kept.layers * kept.kv_heads * kept.head_dim * kept.element_bytes == kibibytes * 1024
+
+
+def test_flops_of_llama2_70b_are_those_of_the_closed_form():
+    """Two for each weight of a product and token, and both products of attention over all keys."""
+    builder = preset("llama2_70b")
+    hidden, kept = 8192, 8 * 128
+    head = 32000 * hidden
+    layer = 2 * hidden * hidden + 2 * hidden * kept + 3 * hidden * 28672
+    attention = 80 * 4 * hidden
+    assert builder.lower("decode", 3, 1, 512).flops == 3 * (
+        2 * (80 * layer + head) + attention * 513
+    )
+    assert builder.lower("prefill", 1, 512, 0).flops == (
+        2 * (512 * 80 * layer + head) + attention * 512 * 512
+    )
+    step = 3 * 64 * (2 * (80 * layer + head) + attention * 64)
+    assert builder.lower("train.forward", 3, 64, 0).flops == step
+    assert builder.lower("train.backward", 3, 64, 0).flops == 2 * step

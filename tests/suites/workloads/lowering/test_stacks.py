@@ -173,3 +173,14 @@ def test_a_shortened_model_is_whole_again_afterwards():
     with pytest.raises(IndexError), entered:
         model.first[2]
     assert [*model.first, *model.second] == layers
+
+
+@pytest.mark.parametrize(("rates", "alike"), [((0.1,) * 6, True), ((0.1, 0.1, 0.2) * 2, False)])
+def test_a_table_of_options_counts_but_for_the_layer_s_own_name(rates, alike):
+    """As peft keeps one with each layer that it adapts."""
+    model = Tower(6, 1)
+    for place, rate in enumerate(rates):
+        options = {"target_name": f"first.{place}", "device": torch.device("cpu"), "rate": rate}
+        model.first[place].options = {"default": options}
+    found = [(own.period, own.short) for own in repeating(model, ["first"])]
+    assert found == ([(1, 2)] if alike else [])

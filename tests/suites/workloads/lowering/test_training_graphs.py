@@ -13,8 +13,8 @@ from torch.nn import functional  # noqa: E402  (likewise)
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402  (likewise)
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402  (likewise)
 
+from accelbench.harness.schema.phases import TRAINING  # noqa: E402  (likewise)
 from accelbench.suites.workloads.lowering import graphs  # noqa: E402  (likewise)
-from accelbench.suites.workloads.lowering.subject import TRAINING  # noqa: E402  (likewise)
 from tests.suites.workloads.lowering.lowered import (  # noqa: E402  (likewise)
     Doing,
     by_numbers,
@@ -57,7 +57,7 @@ MODELS = {
             nn.Conv2d(2, 4, 3, stride=2, bias=False),
             nn.BatchNorm2d(4),
             nn.ReLU(),
-            nn.Conv2d(4, 4, 3, groups=4),
+            nn.Conv2d(4, 4, 3),
             nn.MaxPool2d(2),
         ),
         (4, 2, 13, 13),
@@ -75,6 +75,20 @@ def test_flops_of_a_step_are_those_of_torchs_counter(name):
     found = [graphs.lower(subject, key, phase, shape[0], 1, 0) for phase in TRAINING]
     assert sum(own.flops for own in found) == expected > 0
     assert found[2].flops == 0
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_filter_learns_from_the_channels_of_its_group_alone(kind):
+    """Each gradient costs the forward pass, whatever torch's counter says of groups."""
+    shape, group = (3, 6, 9, 9), 2
+    for groups, factor in ((1, 0), (group, group - 1)):
+        model = nn.Sequential(kind(6, 6, 1, bias=False), kind(6, 4, 3, stride=2, groups=groups))
+        expected = counted(model, *shape)
+        subject, key = trained(model, *shape[1:]), object()
+        forward, backward, _ = (graphs.lower(subject, key, name, 3, 1, 0) for name in TRAINING)
+        (first, second) = [op for op in forward.operators if op.name == "aten.convolution"]
+        assert backward.flops == first.flops + 2 * second.flops
+        assert expected == forward.flops + backward.flops + factor * second.flops
 
 
 def test_the_parts_of_a_step_are_recorded_together():

@@ -62,6 +62,18 @@ def check(alone, adapter, task, run, folder):
     return trace, facts
 
 
+def check_flops(trace, facts, *, staged, microbatches):
+    """FLOPs of all ranks are those of the batches; a stage says why its own are not known."""
+    phases = [row for row in trace.table("phases").to_pylist() if row["kind"] == "backward"]
+    if staged:
+        assert {row["flops"] for row in phases} == {None}
+        assert facts["flops_counting"].startswith("not told: ")
+        return
+    parts = facts["devices"] * microbatches
+    once = MLP.lower("train.backward", BATCH // parts, 1, 0).flops
+    assert sum(row["flops"] for row in phases) == pytest.approx(STEPS * parts * once)
+
+
 def test_two_ranks_learn_what_one_process_learns(alone, task, run, tmp_path):
     """With gradients that are averaged; what they sent is told to the byte."""
     trace, facts = check(alone, TorchDistributedAdapter(), task, run, tmp_path)
@@ -74,6 +86,13 @@ def test_two_ranks_learn_what_one_process_learns(alone, task, run, tmp_path):
     assert 0 < found["communication.exposed"] < 1
     assert 0 <= found["communication.overlap"] < 1
     assert found["memory.training.weights"] == 2 * bytes_of_model
+    once = MLP.lower("train.forward", BATCH // 2, 1, 0).flops
+    flops = [row["flops"] for row in trace.table("phases").to_pylist() if row["kind"] == "forward"]
+    assert sum(flops) == pytest.approx(2 * STEPS * once)
+    assert facts["precision_map"]["optimizer_state"] == "float32"
+    assert facts["training"]["done"] == {"epochs": 1, "steps": STEPS}
+    assert found["communication.bandwidth"] > 0
+    assert found["communication.latency"] > 0
     shares = ("input", "forward", "backward", "communication", "optimizer")
     assert 0.2 < sum(found[f"train.share.{part}"] for part in shares) < 1.5
 
@@ -82,24 +101,34 @@ def test_two_ranks_learn_what_one_process_learns(alone, task, run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "held"),
     [
-        ({"devices": 1}, (1, 1, 2)),
-        ({"overlap": False, "microbatches": 2}, (2, 2, 4)),
-        ({"zero_stage": 1}, (2, 2, 2)),
-        ({"strategy": "fsdp", "zero_stage": 2, "microbatches": 2}, (1, 1, 2)),
-        ({"strategy": "fsdp"}, (1, 1, 2)),
-        ({"strategy": "pipeline", "microbatches": 4}, (1, 1, 2)),
+        ({"devices": 1}, ((1, 1, 2), (1, 1, 2))),
+        ({"overlap": False, "microbatches": 2}, ((2, 2, 4), (1, 1, 2))),
+        ({"zero_stage": 1}, ((2, 2, 2), (1, 1, None))),
+        ({"strategy": "fsdp", "zero_stage": 2, "microbatches": 2}, ((1, 1, 2), (0.5, 0.5, 1))),
+        ({"strategy": "fsdp"}, ((1, 1, 2), (0.5, 0.5, 1))),
+        ({"strategy": "pipeline", "microbatches": 4}, ((1, 1, 2), (None, None, None))),
     ],
 )
 def test_every_way_learns_the_same_and_shares_out_what_it_says(
     options, held, alone, task, run, tmp_path
 ):
-    """Weights, gradients and moments over both ranks, in sizes of the model."""
+    """Weights, gradients and moments, over both ranks and of each, in sizes of the model."""
     trace, facts = check(alone, TorchDistributedAdapter(**options), task, run, tmp_path)
     found = {name: item.value for name, item in measure(trace, None).items()}
     size = 4 * facts["parameters"]
     parts = ("weights", "gradients", "optimizer_state")
     told = tuple(found[f"memory.training.{part}"] / size for part in parts)
-    assert told == pytest.approx(held, rel=0.05)
+    both, each_rank = held
+    assert told == pytest.approx(both, rel=0.05)
+    rows = trace.table("counters").to_pylist()
+    for part, each in zip(parts, each_rank, strict=True):
+        ranks = {row["scope"]: row["value"] / size for row in rows if row["name"] == part}
+        assert len([row for row in rows if row["name"] == part]) == len(ranks)
+        assert len(ranks) == facts["devices"]
+        assert each is None or list(ranks.values()) == pytest.approx([each] * len(ranks), rel=0.05)
+    staged = options.get("strategy") == "pipeline"
+    assert [row["name"] for row in rows].count("activations") == (0 if staged else len(ranks))
+    check_flops(trace, facts, staged=staged, microbatches=options.get("microbatches", 1))
     if options.get("overlap") is False:
         assert found["communication.overlap"] == 0
     if options.get("strategy") == "pipeline":

@@ -19,7 +19,15 @@ def done(rank, messages, loss=1.0, late=0):
     for number, start in enumerate((0, 100)):
         name = f"0.{number}"
         recorder.phase("input", "input", start, start + 10, request=name)
-        recorder.phase("forward", "forward", start + 10, start + 40 + late, request=name)
+        recorder.phase(
+            "forward",
+            "forward",
+            start + 10,
+            start + 40 + late,
+            request=name,
+            flops=600.0,
+            moved=60.0,
+        )
         recorder.phase("backward", "backward", start + 40 + late, start + 90, request=name)
         recorder.phase("communication", "communication", start + 90, start + 95, request=name)
         recorder.request(name, start, start, start + 100, samples=8)
@@ -28,7 +36,7 @@ def done(rank, messages, loss=1.0, late=0):
     trace = recorder.freeze("measured")
     tables = {name: trace.table(name) for name in TABLES}
     facts = {"bytes": {"weights": 10, "gradients": 10, "optimizer_state": 20}}
-    return Done(rank, tables, (0, 300), TARGET, tuple(messages), facts, 1000, None)
+    return Done(rank, tables, (0, 300), TARGET, tuple(messages), facts, {}, 1000, None)
 
 
 def reduced(*spans):
@@ -65,6 +73,26 @@ def test_steps_are_the_leaders_with_the_samples_and_the_mean_loss_of_all(pair):
         ("accuracy", 0.95, 40),
     ]
     assert (trace.head.window_ns, trace.head.target) == ((0, 300), TARGET)
+
+
+def test_a_part_that_was_cut_by_waits_keeps_its_flops_and_bytes():
+    """In shares of its pieces; one that was all wait keeps them at its end."""
+    from accelbench.adapters.engines.torch.distributed.merge import _phases
+
+    row = {"name": "forward", "kind": "forward", "request": "0.0", "flops": 600.0, "bytes": 60.0}
+    rows = [{**row, "start_ns": 10, "end_ns": 40}, {**row, "start_ns": 50, "end_ns": 60}]
+    recorder = Recorder(WallClock())
+    recorder.window(0, 100)
+    _phases("rank:0", rows, [(20, 25), (30, 35), (50, 60)], recorder)
+    told = recorder.freeze("measured").table("phases").to_pylist()
+    assert [(one["start_ns"], one["end_ns"]) for one in told] == [
+        (10, 20),
+        (25, 30),
+        (35, 40),
+        (60, 60),
+    ]
+    assert [one["flops"] for one in told] == [300, 150, 150, 600]
+    assert [one["bytes"] for one in told] == [30, 15, 15, 60]
 
 
 def test_what_a_stage_waited_is_no_computation_and_no_communication_before_the_other_came(pair):
