@@ -50,6 +50,15 @@ def test_whatever_else_it_says_is_told(told, monkeypatch, line):
     assert told(line) == [line]
 
 
+def test_advice_to_torchao_is_not_told_to_users(caplog):
+    """What else PyTorch says of trees is."""
+    quiet_torchao()
+    log = logging.getLogger("torch.utils._pytree")
+    log.warning("%s is an Enum subclass and is now natively supported by torch.compile as", "Kind")
+    log.warning("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]
+
+
 def test_asking_twice_changes_nothing():
     """There is one filter."""
     quiet_torchao()
