@@ -64,8 +64,9 @@ class TorchAdapter:
         """Whether PyTorch is installed, and for a GPU whether a driver is there."""
         if find_spec("torch") is None or find_spec("transformers") is None:
             return Readiness("missing", "PyTorch or transformers is not installed", _INSTALL)
-        if self.levers.missing:
-            return Readiness("missing", f"{self.levers.missing} is not installed", TORCHAO)
+        missing = self.levers.missing(self.device)
+        if missing:
+            return Readiness("missing", f"{missing} is not installed", TORCHAO)
         if self.device == "cuda" and not (shutil.which("nvidia-smi") or shutil.which("rocm-smi")):
             return Readiness("absent", "no GPU driver was found", "needs an NVIDIA or AMD GPU")
         return Readiness("ready", f"PyTorch on {self.device}; untested on CUDA")

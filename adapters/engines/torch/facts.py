@@ -100,13 +100,16 @@ def device_facts(device: torch.device) -> dict[str, Plain]:
     }
 
 
-def practice_facts(device: torch.device, max_batch: int, *, generates: bool) -> dict[str, Plain]:
+def practice_facts(
+    device: torch.device, max_batch: int, *, generates: bool, caches: bool
+) -> dict[str, Plain]:
     """How this adapter runs a model: eagerly, in one process, one call after another.
 
     Args:
         device: Where the model lies.
         max_batch: Most prompts that are generated for at once.
         generates: Whether the model generates tokens.
+        caches: Whether it keeps keys and values of those before.
     """
     ways = ("data", "tensor", "pipeline", "expert", "sharded_optimizer")
     facts: dict[str, Plain] = {
@@ -132,7 +135,9 @@ def practice_facts(device: torch.device, max_batch: int, *, generates: bool) -> 
     if generates:
         facts |= batching_facts(max_batch)
         facts["kv_cache"] = {
-            "policy": "contiguous for all rows of a batch, grown by each step, freed after it",
+            "policy": "contiguous for all rows of a batch, grown by each step, freed after it"
+            if caches
+            else "none: a state of one size for each row of a batch, whatever its length",
             "compressed": False,
             "recomputed": False,
             "offloaded": False,

@@ -147,7 +147,10 @@ class TorchSession:
             **build_facts(self._device),
             **device_facts(self._device),
             **practice_facts(
-                self._device, self._engine.max_batch, generates=isinstance(builder, Generates)
+                self._device,
+                self._engine.max_batch,
+                generates=isinstance(builder, Generates),
+                caches=isinstance(builder, Generates) and builder.kv(1) is not None,
             ),
             **builder.facts(),
             **self._engine.facts(trains=self._trains),

@@ -100,10 +100,11 @@ class Levers:
             return "cuda_graphs replays inference, it does not train"
         return None
 
-    @property
-    def missing(self) -> str | None:
+    def missing(self, device: Device) -> str | None:
         """What has to be installed for them; None if nothing."""
-        needs = self.quantization in _TORCHAO_KINDS
+        needs = self.quantization in _TORCHAO_KINDS or (
+            self.quantization == "int4_weight_only" and device == "cuda"
+        )
         return f"torchao, for {self.quantization}" if needs and not find_spec("torchao") else None
 
     def arithmetic(self, dtype: Format) -> str:

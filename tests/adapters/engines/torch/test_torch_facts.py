@@ -1,5 +1,7 @@
 """What the PyTorch sessions tell of libraries, device and model: read, not made up."""
 
+from dataclasses import replace
+
 import pytest
 
 from accelbench.harness.environment.cpu import cpu_facts
@@ -130,6 +132,12 @@ def test_generation_tells_attention_cache_and_lengths(trial):
     assert told["kv_cache"]["compressed"] is False
     assert trace.head.kv == TINY.kv(2.0)
     assert "tokenisation" in told["timing_scope"]["outside"]
+
+
+def test_linear_attention_grows_no_cache(trial):
+    """What it keeps of a sequence is as large after its first token as after its last."""
+    _, told = trial(replace(TINY, attention="linear", kv_heads=2), SingleStream("single_stream", 3))
+    assert told["kv_cache"]["policy"].startswith("none: a state of one size")
 
 
 def test_classification_has_no_cache_and_no_attention(trial):

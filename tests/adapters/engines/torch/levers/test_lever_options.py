@@ -88,7 +88,10 @@ def test_without_torchao_its_levers_are_missing_and_a_command_brings_it(monkeypa
     monkeypatch.setattr(options, "find_spec", lambda _: None)
     ready = TorchAdapter(levers=Levers(quantization="int8_dynamic")).readiness()
     assert (ready.status, ready.remedy) == ("missing", 'pip install "accelbench[quantized]"')
-    assert Levers(quantization="ternary").missing is None
+    assert Levers(quantization="ternary").missing("cuda") is None
+    int4 = Levers(quantization="int4_weight_only")
+    assert int4.missing("cpu") is None  # PyTorch has a kernel of its own
+    assert int4.missing("cuda") == "torchao, for int4_weight_only"
 
 
 def test_choosing_levers_imports_no_engine():
