@@ -20,6 +20,7 @@ from accelbench.harness.load.engines import (
     TrainingEngine,
 )
 from accelbench.harness.load.garbage import garbage_waits
+from accelbench.harness.load.phases import prepares
 from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.load.training import train_to_target
 from accelbench.harness.schema.builders import (
@@ -83,7 +84,8 @@ def drive(
         told: dict[str, Plain] = {"training": {**known, **trained.facts}, **trained.counting}
         return Driven(asked(scenario, warmup, generates=False) | told, trained.window_ns)
     if isinstance(builder, Generates):
-        plan = plan_load(scenario, builder, warmup, work.seed)
+        with prepares(recorder, "prompts"):
+            plan = plan_load(scenario, builder, warmup, work.seed)
         if demand is not None:
             recorder.kv(builder.kv(demand.element_bytes))
         evaluated = work.rules.accuracy == "all" or isinstance(builder, KnowsTruth)
@@ -157,10 +159,11 @@ def infer_batches(
     of the samples is asked after it, so that quality rests on all of them.
     """
     starts = batches.starts(samples.count)
-    ready = {
-        start: engine.prepare(samples.batch(batches.indices(start, samples.count)))
-        for start in dict.fromkeys(starts)
-    }
+    with prepares(recorder, "samples"):
+        ready = {
+            start: engine.prepare(samples.batch(batches.indices(start, samples.count)))
+            for start in dict.fromkeys(starts)
+        }
     to_score = min(batches.count, -(-samples.count // batches.size))
     call = demand.call("forward", batch=batches.size) if demand else None
     _warm_up(engine, recorder, [ready[start] for start in _cycle(starts, batches.warmup)])

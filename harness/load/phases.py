@@ -1,5 +1,7 @@
-"""Prefill and decode of a request that an engine in this process served, as phases of its trace."""
+"""Phases of a trace: how inputs came to be, and prefill and decode of a request served here."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from accelbench.harness.load.engines import Demand
@@ -23,6 +25,24 @@ class Served(NamedTuple):
     began_ns: int
     prefilled_ns: int
     done_ns: int
+
+
+@contextmanager
+def prepares(recorder: Recorder, what: str) -> Iterator[None]:
+    """Makes what is done meanwhile a phase of the input pipeline.
+
+    There is none on a clock that stood still, such as a simulated one: nothing is known of its
+    time.
+
+    Args:
+        recorder: Takes the phase.
+        what: What is prepared, e.g. "prompts".
+    """
+    began_ns = recorder.now_ns()
+    yield
+    ended_ns = recorder.now_ns()
+    if ended_ns > began_ns:
+        recorder.phase(what, "input", began_ns, ended_ns)
 
 
 def record_phases(

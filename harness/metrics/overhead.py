@@ -20,7 +20,7 @@ from accelbench.harness.metrics.busy import (
 )
 from accelbench.harness.metrics.observation import Numbers, Observation
 from accelbench.harness.metrics.registry import Absent, Applies, Outcome, Value, metric
-from accelbench.harness.metrics.spans import share_inside
+from accelbench.harness.metrics.spans import covered_ns, share_inside
 from accelbench.harness.metrics.throughput import NO_LENGTH
 from accelbench.harness.units import NS_PER_S
 
@@ -184,6 +184,23 @@ def input_share(seen: Observation) -> Outcome:
         return NO_LENGTH
     rows = of_kind(seen, "input")
     return Value(phases(seen, rows).length_ns / seen.length_ns, int(rows.sum()))
+
+
+@metric(
+    "input.before",
+    unit="s",
+    summary="Time before the window in which its inputs were prepared: prompts drawn and tokenised,"
+    " samples laid out.",
+    formula="union of phases of kind input before t0",
+    source="section 3.6, section 4.5.1",
+    better="lower",
+    applies=_tells("input"),
+)
+def input_before(seen: Observation) -> Outcome:
+    """Time of the input pipeline ahead of the window."""
+    rows = of_kind(seen, "input") & (starts(seen) < 0)
+    start, end = starts(seen)[rows], np.minimum(ends(seen)[rows], 0)
+    return Value(covered_ns(start, end) / NS_PER_S, int(rows.sum()))
 
 
 def _overhead(seen: Observation, over: Callable[[Numbers], float]) -> Outcome:

@@ -32,6 +32,7 @@ from accelbench.harness.errors import TrialError
 from accelbench.harness.foreign import foreign
 from accelbench.harness.load.abilities import exporting, generating
 from accelbench.harness.load.engines import FLOPS_COUNTING, TRAFFIC, DemandOf, sleep_until_ns
+from accelbench.harness.load.phases import prepares
 from accelbench.harness.load.schedule.plan import plan_load
 from accelbench.harness.schema.opgraph import ELEMENT_BYTES
 from accelbench.harness.schema.plain import Plain
@@ -206,7 +207,8 @@ class VllmSession:
 
     def execute(self, work: Work, recorder: Recorder) -> None:
         """Runs one trial; the peak of memory is that of the process so far."""
-        plan = plan_load(work.scenario, self._builder, work.rules.warmup, work.seed)
+        with prepares(recorder, "prompts"):
+            plan = plan_load(work.scenario, self._builder, work.rules.warmup, work.seed)
         if self._options.enable_prefix_caching:
             emptied(self._engine.reset_prefix_cache())
         self._counts.clear()

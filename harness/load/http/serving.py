@@ -24,6 +24,7 @@ from accelbench.harness.load.http.rows import (
 )
 from accelbench.harness.load.http.sending import Sent, send
 from accelbench.harness.load.http.target import Target
+from accelbench.harness.load.phases import prepares
 from accelbench.harness.load.schedule.plan import LoadPlan, plan_load
 from accelbench.harness.schema.builders import Generates
 from accelbench.harness.schema.plain import Plain
@@ -55,7 +56,8 @@ def serve(target: Target, builder: Generates, work: Work, recorder: Recorder) ->
         ConfigError: The address of the server is wrong.
     """
     until_ns = time.perf_counter_ns() + int(work.rules.time_limit_s * _GIVE_UP_SHARE * NS_PER_S)
-    plan = plan_load(work.scenario, builder, work.rules.warmup, work.seed)
+    with prepares(recorder, "prompts"):
+        plan = plan_load(work.scenario, builder, work.rules.warmup, work.seed)
 
     def news(counts: Mapping[str, float]) -> None:
         work.tell({"event": "load", "planned": len(plan.prompts), **counts})

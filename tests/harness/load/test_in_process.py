@@ -109,6 +109,45 @@ def test_all_batches_of_an_offline_load_are_due_at_its_start() -> None:
     assert driven.window_ns == trace.head.window_ns
 
 
+class Preparing(Counted):
+    """Laying out a batch takes 3 ms."""
+
+    def prepare(self, inputs: Any) -> Any:
+        """Takes its time."""
+        self.clock.advance_ns(3 * MS)
+        return inputs
+
+
+def inputs_of(trace: Trace) -> list[tuple[str, int]]:
+    """Phases of the input pipeline before the window: what was prepared, and for how long, ns."""
+    return [
+        (row["name"], row["end_ns"] - row["start_ns"])
+        for row in trace.table("phases").to_pylist()
+        if row["kind"] == "input" and row["end_ns"] <= trace.head.window_ns[0]
+    ]
+
+
+def test_what_prepares_inputs_is_a_phase_before_the_window() -> None:
+    """Each distinct batch is laid out once, and the time of all is told."""
+    _, trace = run(Preparing(), SAMPLES, Offline("offline", 5, 20))
+    assert inputs_of(trace) == [("samples", 2 * 3 * MS)]
+
+
+def test_prompts_that_are_drawn_and_tokenised_are_a_phase_before_the_window() -> None:
+    """Of a clock that stands still meanwhile nothing is told."""
+    engine = Generating()
+
+    class Slow(FakeGenerator):
+        def prompts(self, count: int, seed: int) -> Any:
+            engine.clock.advance_ns(7 * MS)
+            return super().prompts(count, seed)
+
+    _, trace = run(engine, Slow(output_tokens=3), SingleStream("single_stream", 2))
+    assert inputs_of(trace) == [("prompts", 7 * MS)]
+    _, still = run(Generating(), PROMPTS, SingleStream("single_stream", 2))
+    assert inputs_of(still) == []
+
+
 class Telling:
     """Samples whose answers tell several figures."""
 

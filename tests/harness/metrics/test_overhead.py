@@ -123,3 +123,14 @@ def test_input_pipeline_over_the_window(make_trace: MakeTrace, values: Values) -
     phases = [phase("input", 0, 2), phase("input", 1, 3), phase("input", 9, 12)]
     found = values(make_trace(10, phases=phases))
     assert found["input.share"] == pytest.approx(0.4)
+    assert found["input.before"] == 0
+
+
+def test_inputs_that_are_prepared_before_the_window_tell_their_time(
+    make_trace: MakeTrace, values: Values
+) -> None:
+    """What overlaps counts once, and of what reaches into the window what lies ahead of it."""
+    phases = [phase("input", -9, -6), phase("input", -7, -5), phase("input", -1, 1)]
+    found = values(make_trace(10, phases=phases))
+    assert found["input.before"] == pytest.approx(4 + 1)
+    assert found["input.share"] == pytest.approx(0.1)
