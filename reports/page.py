@@ -3,9 +3,10 @@
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from accelbench.harness.bundle.storage import storing, write_file
 from accelbench.harness.bundle.summary import Bundle, CellSummary
@@ -23,6 +24,7 @@ from accelbench.reports.headline import headline
 from accelbench.reports.machine import changed, code, machine
 from accelbench.reports.shown import Shown, marks, over_cells, shown_cells
 from accelbench.reports.tables import TABLES, tables
+from accelbench.reports.template import filled
 from accelbench.reports.wording import (
     ENERGY_MARK,
     count,
@@ -113,38 +115,11 @@ def _figure(name: str, shown: Sequence[Shown], folder: Path) -> _Figure:
 
 
 def _page(bundles: Sequence[Bundle], shown: Sequence[Shown], figures: Sequence[_Figure]) -> str:
-    import jinja2  # noqa: PLC0415  (an extra)
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("accelbench.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        told=told,
-        value_told=value_told,
-        verdict=verdict,
-        what=what,
-        headline=headline,
-        count=count,
-        command=shlex.join,
-        plain=_plain,
-        machine=machine,
-        changed=changed,
-        code=code,
-        energies=_energies,
-        moment=_moment,
-        tally=_tally,
-        reasons_once=reasons_once,
-        rejected=rejected,
-        rules_once=rules_once,
-        mark=ENERGY_MARK.__getitem__,
-    )
     numbers = [found for one in shown for found in headline(one.cell).values()]
     with foreign("writing the page"):
-        return environment.get_template("page.html.j2").render(
+        return filled(
+            "page.html.j2",
+            _filters(),
             bundles=list(zip(marks(bundles), bundles, strict=True)),
             shown=shown,
             several=over_cells(shown),
@@ -156,6 +131,30 @@ def _page(bundles: Sequence[Bundle], shown: Sequence[Shown], figures: Sequence[_
             energy=energy_told(numbers),
             definitions=_definitions(shown),
         )
+
+
+def _filters() -> Mapping[str, Callable[..., Any]]:
+    """What the template may ask of bundles, cells and figures."""
+    return {
+        "told": told,
+        "value_told": value_told,
+        "verdict": verdict,
+        "what": what,
+        "headline": headline,
+        "count": count,
+        "command": shlex.join,
+        "plain": _plain,
+        "machine": machine,
+        "changed": changed,
+        "code": code,
+        "energies": _energies,
+        "moment": _moment,
+        "tally": _tally,
+        "reasons_once": reasons_once,
+        "rejected": rejected,
+        "rules_once": rules_once,
+        "mark": ENERGY_MARK.__getitem__,
+    }
 
 
 def _energies(cell: CellSummary) -> Mapping[EnergyNote, str]:

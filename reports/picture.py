@@ -7,6 +7,7 @@ from typing import Any
 from accelbench.harness.bundle.storage import write_file
 from accelbench.harness.foreign import foreign
 from accelbench.reports.drawing import INK, Drawing, demand_extra, inlined, rendered
+from accelbench.reports.template import filled
 
 ENDINGS = ("html", "pdf", "png", "svg")
 """Endings of the files that can be written."""
@@ -52,17 +53,7 @@ def _titled(drawn: Drawing, title: str) -> Any:
 
 
 def _page(drawn: Drawing, title: str, svg: bytes) -> bytes:
-    import jinja2  # noqa: PLC0415  (an extra)
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("accelbench.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    inside = inlined(svg.decode(), "figure", title)
     with foreign("writing the page"):
-        page = environment.get_template("figure.html.j2").render(
-            title=title, svg=inlined(svg.decode(), "figure", title), caption=drawn.caption
-        )
+        page = filled("figure.html.j2", title=title, svg=inside, caption=drawn.caption)
     return page.encode()
